@@ -1,0 +1,3 @@
+//! A webhook function: receives deliveries, believes only what is proven, and does the work itself.
+#[cfg(feature = "dev")]
+pub mod twin;
