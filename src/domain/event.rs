@@ -1,0 +1,59 @@
+//! What an authentic delivery says happened. An event of a bucket is a hint; the origin is the truth.
+
+/// One object of one origin bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// The source's name.
+    pub source: String,
+    /// The bucket as the source's allow-list spells it: `project/bucket` or `bucket`.
+    pub origin: String,
+    /// The key, decoded.
+    pub key: String,
+}
+
+impl ObjectRef {
+    /// The bucket's own name, without the project.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        self.origin
+            .rsplit_once('/')
+            .map_or(&self.origin, |(_, bucket)| bucket)
+    }
+}
+
+/// One measurement of an intdash project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MeasurementRef {
+    /// The source's name.
+    pub source: String,
+    /// UUID of the project.
+    pub project: String,
+    /// UUID of the measurement.
+    pub measurement: String,
+}
+
+/// What one record of a delivery says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something happened to this key. An encoding that the sender does not document gives a key two readings; looking at
+    /// both is harmless.
+    Object(Vec<ObjectRef>),
+    /// A measurement has finished.
+    Measurement(MeasurementRef),
+    /// Authentic, and nothing to do for it.
+    Nothing {
+        /// The bucket it names, if it does.
+        bucket: Option<String>,
+        /// The key it names, as on the wire.
+        key: Option<String>,
+        /// Why there is nothing to do, for the log.
+        reason: String,
+    },
+    /// Names a project or bucket that is not on the allow-list.
+    Forbidden {
+        /// The bucket it names.
+        bucket: String,
+    },
+    /// A record without the fields that every dialect has. The sentence says what is missing.
+    Malformed(String),
+}

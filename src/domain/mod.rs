@@ -1,0 +1,13 @@
+//! Values and decisions. Pure: no AWS type, no I/O, no clock, no environment, no tokio.
+
+pub mod delivery;
+pub mod event;
+pub mod handshake;
+pub mod job;
+pub mod object;
+pub mod parts;
+pub mod reconcile;
+pub mod secrets;
+pub mod signature;
+pub mod source;
+pub mod summary;

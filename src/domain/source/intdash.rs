@@ -1,0 +1,263 @@
+//! intdash: `x-intdash-signature-256` is the base64 of HMAC-SHA256(secret, raw body) (source: aptpod's
+//! intdash-webhook-example and intdash-sdk-beginner lesson 6, whose captured delivery is a test).
+
+use super::Message;
+use crate::domain::delivery::{Delivery, Rejection};
+use crate::domain::event::{Event, MeasurementRef};
+use crate::domain::secrets::SourceSecrets;
+use crate::domain::signature;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+/// The header that carries the signature.
+pub const SIGNATURE_HEADER: &str = "x-intdash-signature-256";
+
+/// The project that deliveries without one mean (intdash's documented default project).
+const DEFAULT_PROJECT: &str = "00000000-0000-0000-0000-000000000000";
+
+/// An intdash server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntdashSource {
+    /// Base URL of the server.
+    pub url: String,
+    /// The actions of a measurement that a summary follows.
+    #[serde(default = "default_trigger")]
+    pub trigger: Vec<String>,
+    /// Which data points count: `<data type>/<data id>`, `*` stands for any characters.
+    #[serde(default = "default_data")]
+    pub data: DataFilter,
+    /// A path of its own, beside `/hooks/<source>`.
+    pub path: Option<String>,
+}
+
+fn default_trigger() -> Vec<String> {
+    vec!["completed".to_owned(), "finished".to_owned()]
+}
+
+fn default_data() -> DataFilter {
+    DataFilter { id: "*".to_owned() }
+}
+
+/// Which data points count. Only `float64` carries what a mean can be computed of here.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub struct DataFilter {
+    /// Glob of data ids.
+    pub id: String,
+}
+
+impl TryFrom<String> for DataFilter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some(("float64", id)) if !id.is_empty() => Ok(Self { id: id.to_owned() }),
+            _ => Err(format!(
+                "data: expected float64/<data id> with * for any, found \"{text}\"; no other data type is supported yet"
+            )),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    resource_type: String,
+    action: String,
+    measurement_uuid: Option<String>,
+    project_uuid: Option<String>,
+    #[serde(default)]
+    is_test: bool,
+}
+
+impl IntdashSource {
+    pub(super) fn open(
+        &self,
+        name: &str,
+        delivery: &Delivery,
+        secrets: &SourceSecrets,
+    ) -> Result<Message, Rejection> {
+        let claimed = delivery
+            .headers
+            .get(SIGNATURE_HEADER)
+            .and_then(|value| STANDARD.decode(value.as_bytes()).ok());
+        if !signature::verify(
+            &secrets.secrets,
+            &delivery.body,
+            &claimed.unwrap_or_default(),
+        ) {
+            return Err(Rejection::Unauthentic);
+        }
+        let body: Body = serde_json::from_slice(&delivery.body).map_err(|_| {
+            Rejection::Malformed("expected a JSON object with resource_type and action".to_owned())
+        })?;
+        let nothing = |reason: String| {
+            Ok(Message::Events(vec![Event::Nothing {
+                bucket: None,
+                key: None,
+                reason,
+            }]))
+        };
+        if body.is_test {
+            return nothing("test delivery: its ids are random".to_owned());
+        }
+        if body.resource_type != "measurement" || !self.trigger.contains(&body.action) {
+            return nothing(format!(
+                "{} {} triggers nothing",
+                body.resource_type, body.action
+            ));
+        }
+        let project = body
+            .project_uuid
+            .unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+        match body.measurement_uuid.filter(|id| is_id(id)) {
+            Some(measurement) if is_id(&project) => {
+                Ok(Message::Events(vec![Event::Measurement(MeasurementRef {
+                    source: name.to_owned(),
+                    project,
+                    measurement,
+                })]))
+            }
+            _ => Err(Rejection::Malformed(
+                "expected measurement_uuid and project_uuid of letters, digits and -".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Ids go into a URL and a subject, so nothing else than a UUID's characters, and the letters that samples use, gets in.
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::DeliveryId;
+    use crate::domain::signature::{Secret, hmac_sha256};
+    use http::{HeaderMap, HeaderValue};
+
+    fn source() -> IntdashSource {
+        serde_json::from_str(r#"{"url": "https://example.intdash.jp"}"#).unwrap()
+    }
+
+    fn open(secret: &str, signature: &str, body: &str) -> Result<Message, Rejection> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "X-Intdash-Signature-256",
+            HeaderValue::from_str(signature).unwrap(),
+        );
+        let delivery = Delivery {
+            id: DeliveryId(uuid::Uuid::nil()),
+            headers,
+            body: body.to_owned().into(),
+            url: None,
+        };
+        let secrets = SourceSecrets {
+            secrets: vec![Secret::new("previous"), Secret::new(secret)],
+            ..SourceSecrets::default()
+        };
+        source().open("i", &delivery, &secrets)
+    }
+
+    fn signed(body: &str) -> Result<Message, Rejection> {
+        open(
+            "s",
+            &STANDARD.encode(hmac_sha256(b"s", body.as_bytes())),
+            body,
+        )
+    }
+
+    fn measurement(project: &str, measurement: &str) -> Message {
+        let (source, project, measurement) =
+            ("i".to_owned(), project.to_owned(), measurement.to_owned());
+        Message::Events(vec![Event::Measurement(MeasurementRef {
+            source,
+            project,
+            measurement,
+        })])
+    }
+
+    #[test]
+    fn the_official_delivery_is_authentic_and_the_derived_ones_are_not() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/vectors/vectors.json")).unwrap();
+        let vectors = vectors["intdash_signature"].as_array().unwrap();
+        let text = |index: usize, field: &str| vectors[index][field].as_str().unwrap().to_owned();
+        let (secret, body, signature) = (text(0, "secret"), text(0, "body"), text(0, "signature"));
+        let expected = measurement(DEFAULT_PROJECT, "1a14f158-2a0c-44c7-ace1-e0d21ecc93e9");
+        assert_eq!(open(&secret, &signature, &body), Ok(expected.clone()));
+        // The trailing newline of a secret file is trimmed, so the sender's signature verifies and the 2023 one does not.
+        assert_eq!(open(&text(2, "secret"), &signature, &body), Ok(expected));
+        assert_eq!(
+            open(&secret, &text(2, "signature"), &body),
+            Err(Rejection::Unauthentic)
+        );
+        assert_eq!(
+            open(&secret, &signature, &text(1, "body")),
+            Err(Rejection::Unauthentic)
+        );
+        let article = open(&text(3, "secret"), &text(3, "signature"), &text(3, "body"));
+        assert_eq!(article, Ok(measurement(DEFAULT_PROJECT, "xxxxxxx")));
+    }
+
+    #[test]
+    fn refuses_a_missing_or_broken_signature() {
+        for signature in ["", "x", "====", "sha256=00"] {
+            assert_eq!(open("s", signature, "{}"), Err(Rejection::Unauthentic));
+        }
+    }
+
+    #[test]
+    fn only_a_finished_measurement_triggers() {
+        let nothing = |body: &str| matches!(signed(body), Ok(Message::Events(events)) if matches!(events[..], [Event::Nothing { .. }]));
+        assert!(nothing(
+            r#"{"resource_type":"measurement","action":"created","measurement_uuid":"m"}"#
+        ));
+        assert!(nothing(
+            r#"{"resource_type":"measurement","action":"ended","measurement_uuid":"m"}"#
+        ));
+        assert!(nothing(
+            r#"{"resource_type":"edge","action":"completed","edge_uuid":"e"}"#
+        ));
+        assert!(nothing(
+            r#"{"resource_type":"measurement","action":"completed","measurement_uuid":"m","is_test":true}"#
+        ));
+        let finished = signed(
+            r#"{"resource_type":"measurement","action":"finished","measurement_uuid":"m","project_uuid":"p"}"#,
+        );
+        assert_eq!(finished, Ok(measurement("p", "m")));
+    }
+
+    #[test]
+    fn what_is_authentic_but_not_the_shape_is_malformed() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"resource_type":"measurement","action":"completed"}"#,
+            r#"{"resource_type":"measurement","action":"completed","measurement_uuid":"../x"}"#,
+        ] {
+            assert!(
+                matches!(signed(body), Err(Rejection::Malformed(_))),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_data_filter_names_float64() {
+        assert_eq!(
+            DataFilter::try_from("float64/*".to_owned()).unwrap().id,
+            "*"
+        );
+        assert_eq!(
+            DataFilter::try_from("float64/1/gnss".to_owned())
+                .unwrap()
+                .id,
+            "1/gnss"
+        );
+        assert!(DataFilter::try_from("int64/*".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,239 @@
+//! What each dialect's deliveries are read as.
+
+use super::*;
+use crate::domain::delivery::DeliveryId;
+use serde_json::{Value, json};
+
+fn source(flavor: &str, buckets: Value) -> S3Source {
+    serde_json::from_value(
+        json!({"flavor": flavor, "endpoint": "http://o", "region": "r", "buckets": buckets}),
+    )
+    .unwrap()
+}
+
+fn open(source: &S3Source, body: impl ToString) -> Result<Message, Rejection> {
+    let body = body.to_string().into();
+    source.open(
+        "src",
+        &Delivery {
+            id: DeliveryId(uuid::Uuid::nil()),
+            headers: http::HeaderMap::new(),
+            body,
+            url: None,
+        },
+    )
+}
+
+fn events(source: &S3Source, body: impl ToString) -> Vec<Event> {
+    match open(source, body).unwrap() {
+        Message::Events(events) => events,
+        Message::Challenge(_) => panic!("expected events"),
+    }
+}
+
+fn object(origin: &str, key: &str) -> Event {
+    Event::Object(vec![ObjectRef {
+        source: "src".into(),
+        origin: origin.into(),
+        key: key.into(),
+    }])
+}
+
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../../../tests/vectors/vectors.json")).unwrap()
+}
+
+#[test]
+fn every_dialects_published_sample_names_its_object() {
+    let samples = &vectors()["s3_event_samples"];
+    for (sample, flavor, origin, key) in [
+        ("vk", "vk", "mcs2883541269/bucketA", "some-file-to-bucket"),
+        ("aws", "aws", "mybucket", "HappyFace.jpg"),
+        ("ceph", "ceph", "mybucket1", "myimage1.jpg"),
+        (
+            "minio_constructed_from_source",
+            "minio",
+            "photos",
+            "red flower/a+b.jpg",
+        ),
+    ] {
+        let source = source(flavor, json!({origin: {}}));
+        assert_eq!(
+            events(&source, &samples[sample]),
+            [object(origin, key)],
+            "{sample}"
+        );
+    }
+    let test_event = events(
+        &source("aws", json!({"bucketname": {}})),
+        &samples["aws_test_event"],
+    );
+    assert!(matches!(&test_event[..], [Event::Nothing { .. }]));
+}
+
+#[test]
+fn keys_are_decoded_as_each_dialect_encodes_them() {
+    for vector in vectors()["s3_key_decoding"].as_array().unwrap() {
+        let text = |field: &str| vector[field].as_str().unwrap().to_owned();
+        let flavor = Flavor::deserialize(&vector["provider"]).unwrap();
+        assert_eq!(readings(flavor, &text("wire")), [text("key")], "{vector}");
+    }
+    assert_eq!(readings(Flavor::Vk, "a+b%20c"), ["a+b%20c", "a b c"]);
+    assert!(readings(Flavor::Aws, "%FF").is_empty());
+}
+
+fn record(name: &str, bucket: &str, key: &str) -> Value {
+    json!({"eventName": name, "s3": {"bucket": {"name": bucket, "ownerIdentity": {"principalId": "mcs1"}}, "object": {"key": key}}})
+}
+
+#[test]
+fn each_record_stands_alone() {
+    let source = source("vk", json!({"mcs1/b": {"exclude": ["tmp/*"]}}));
+    let body = json!({"Records": [
+        record("s3:ObjectRemoved:Delete", "b", "gone"),
+        record("s3:Unheard:Of", "b", "kept"),
+        {"eventName": "s3:ObjectCreated:Put"},
+        record("s3:ObjectCreated:Put", "other", "x"),
+        record("s3:ObjectCreated:Put", "b", "tmp/x"),
+        record("CompleteMultipartUpload", "b", "big"),
+        record("ObjectCreated:Put", "b", ""),
+        7,
+    ]});
+    let events = events(&source, body);
+    assert_eq!(events[0], object("mcs1/b", "gone"));
+    assert!(matches!(&events[1], Event::Nothing { key: Some(key), .. } if key == "kept"));
+    assert!(matches!(&events[2], Event::Malformed(_)));
+    assert_eq!(
+        events[3],
+        Event::Forbidden {
+            bucket: "other".into()
+        }
+    );
+    assert!(matches!(&events[4], Event::Nothing { .. }));
+    assert_eq!(events[5], object("mcs1/b", "big"));
+    assert!(matches!(
+        &events[6..],
+        [Event::Malformed(_), Event::Malformed(_)]
+    ));
+}
+
+#[test]
+fn sizes_and_sequencers_of_any_type_are_taken() {
+    let source = source("ceph", json!({"b": {}}));
+    for odd in [
+        json!(1577453615),
+        json!("0055AED6DCD90281E5"),
+        json!(null),
+        json!({"x": 1}),
+    ] {
+        let mut record = record("ObjectCreated:Put", "b", "k");
+        record["s3"]["object"]["sequencer"] = odd.clone();
+        record["s3"]["object"]["size"] = odd;
+        assert_eq!(
+            events(&source, json!({"Records": [record]})),
+            [object("b", "k")]
+        );
+    }
+}
+
+#[test]
+fn another_projects_bucket_of_the_same_name_is_forbidden() {
+    let source = source("vk", json!({"mcs2/b": {}}));
+    assert_eq!(
+        events(
+            &source,
+            json!({"Records": [record("s3:ObjectCreated:Put", "b", "k")]})
+        ),
+        [Event::Forbidden { bucket: "b".into() }]
+    );
+}
+
+#[test]
+fn a_handshake_needs_an_allowed_bucket_and_a_url() {
+    let challenge = |topic: &str| json!({"Type": "SubscriptionConfirmation", "Timestamp": "t", "TopicArn": topic, "Token": "k", "SignatureVersion": 1});
+    let mut source = source("vk", json!({"mcs1/b": {}}));
+    assert!(
+        matches!(
+            open(&source, challenge("mcs1|b|e")),
+            Err(Rejection::Malformed(_))
+        ),
+        "no url known"
+    );
+    source.url = Some("http://test.com".into());
+    assert!(matches!(
+        open(&source, challenge("mcs1|b|e")),
+        Ok(Message::Challenge(_))
+    ));
+    assert_eq!(
+        open(&source, challenge("mcs2|b|e")),
+        Err(Rejection::Forbidden)
+    );
+    assert_eq!(
+        open(&source, challenge("mcs1|c|e")),
+        Err(Rejection::Forbidden)
+    );
+    assert!(matches!(
+        open(&source, challenge("arn:aws:sns")),
+        Err(Rejection::Malformed(_))
+    ));
+    source.flavor = Flavor::Minio;
+    assert!(
+        matches!(
+            open(&source, challenge("mcs1|b|e")),
+            Err(Rejection::Malformed(_))
+        ),
+        "only VK shakes hands so"
+    );
+}
+
+#[test]
+fn what_is_not_the_shape_is_malformed() {
+    let source = source("vk", json!({"b": {}}));
+    for body in [
+        "",
+        "x",
+        "[]",
+        "{}",
+        "7",
+        r#"{"Records":7}"#,
+        r#"{"Records":[}"#,
+        "\u{0}",
+    ] {
+        assert!(
+            matches!(open(&source, body), Err(Rejection::Malformed(_))),
+            "{body:?}"
+        );
+    }
+    assert_eq!(events(&source, r#"{"Records":[]}"#), []);
+}
+
+#[test]
+fn globs_cross_slashes() {
+    let rule = BucketRule {
+        include: vec!["a/*".into(), "*.jpg".into()],
+        exclude: vec!["*/secret?".into()],
+        ..BucketRule::default()
+    };
+    for (key, covered) in [
+        ("a/b/c", true),
+        ("x/y.jpg", true),
+        ("b", false),
+        ("a/secret1", false),
+        ("a/secret", true),
+    ] {
+        assert_eq!(rule.covers(key), covered, "{key}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_body_is_read_or_refused(body in ".{0,300}") {
+        let _ = open(&source("vk", json!({"b": {}})), body);
+    }
+
+    #[test]
+    fn any_key_survives_minios_encoding(key in "\\PC{1,60}") {
+        let wire = percent_encoding::utf8_percent_encode(&key, percent_encoding::NON_ALPHANUMERIC).to_string();
+        proptest::prop_assert_eq!(readings(Flavor::Minio, &wire.replace("%20", "+")), [key]);
+    }
+}
