@@ -1,4 +1,29 @@
-//! A webhook function: receives deliveries, believes only what is proven, and does the work itself.
+//! A webhook function for AWS Lambda: it receives deliveries, believes only what is proven, and does the work itself.
+//!
+//! # Layout
+//!
+//! In reading order; dependencies run one way, from the bottom of this list to its top.
+//!
+//! - [`domain`]: values and decisions, pure
+//! - [`config`]: the settings
+//! - [`clients`]: the only place where an SDK or HTTP-client type is named
+//! - [`error`]: work that should be tried again
+//! - [`transfer`], [`mirror`], [`report`]: the verbs
+//! - [`app`]: a delivery is received, its jobs are performed
+//! - [`http`], [`lambda`]: the edges, towards senders and towards Lambda
+//! - [`telemetry`]: logs
+//! - `twin`: the far sides in process, for tests and for running on a laptop (feature `dev`)
+
+pub mod app;
+pub mod clients;
+pub mod config;
 pub mod domain;
+pub mod error;
+pub mod http;
+pub mod lambda;
+pub mod mirror;
+pub mod report;
+pub mod telemetry;
+pub mod transfer;
 #[cfg(feature = "dev")]
 pub mod twin;

@@ -1,0 +1,259 @@
+//! An object's bytes on their way: counted, checksummed, and of exactly the length that was promised.
+
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest};
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+/// CRC64NVME (S3's name for CRC-64/NVME) of some bytes: what S3 checks a whole object against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crc64(u64);
+
+impl Crc64 {
+    /// Of a buffer.
+    #[must_use]
+    pub fn of(bytes: &[Bytes]) -> Self {
+        let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+        bytes.iter().for_each(|piece| digest.update(piece));
+        Self(digest.finalize())
+    }
+
+    /// Of these bytes followed by `length` more, whose checksum is `next`: parts that were read side by side need no second
+    /// pass.
+    #[must_use]
+    pub fn followed_by(self, next: Self, length: u64) -> Self {
+        Self(crc_fast::checksum_combine(
+            CrcAlgorithm::Crc64Nvme,
+            self.0,
+            next.0,
+            length,
+        ))
+    }
+
+    /// As S3's headers carry it: base64 of the eight bytes, most significant first.
+    #[must_use]
+    pub fn header(self) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(self.0.to_be_bytes())
+    }
+}
+
+/// Bytes of an object as the origin sends them, not read yet.
+#[derive(Debug)]
+pub struct ObjectBody {
+    pub(super) stream: ByteStream,
+    /// How many bytes there must be.
+    pub(super) length: u64,
+}
+
+impl ObjectBody {
+    /// How many bytes there must be.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Reads all of it into memory, in the pieces in which it arrives.
+    ///
+    /// # Errors
+    /// The connection broke, or there were fewer or more bytes than promised.
+    pub async fn collect(mut self) -> Result<Vec<Bytes>, String> {
+        let mut pieces = Vec::new();
+        let mut left = self.length;
+        while let Some(piece) = self.stream.next().await {
+            let piece = piece.map_err(|e| format!("the object's bytes broke off: {e}"))?;
+            left = left
+                .checked_sub(piece.len() as u64)
+                .ok_or("more bytes came than the origin promised")?;
+            pieces.push(piece);
+        }
+        if left > 0 {
+            Err(format!("the object's bytes ended {left} early"))
+        } else {
+            Ok(pieces)
+        }
+    }
+
+    /// The body of a request that carries these bytes on as they arrive, and where their checksum will be once they all did.
+    pub(super) fn into_request(self) -> (ByteStream, SentChecksum) {
+        let sent = SentChecksum::default();
+        let body = Streamed {
+            inner: self.stream.into_inner(),
+            left: self.length,
+            digest: Digest::new(CrcAlgorithm::Crc64Nvme),
+            sent: sent.clone(),
+        };
+        (ByteStream::new(SdkBody::from_body_1_x(body)), sent)
+    }
+}
+
+/// Where the checksum of a streamed body is found after its last byte.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SentChecksum(Arc<Mutex<Option<Crc64>>>);
+
+impl SentChecksum {
+    pub(super) fn get(&self) -> Option<Crc64> {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set(&self, checksum: Crc64) {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(checksum);
+    }
+}
+
+/// A GET's body as a PUT's body. Its exact size hint is what lets the SDK send it unbuffered with a Content-Length.
+struct Streamed {
+    inner: SdkBody,
+    left: u64,
+    digest: Digest,
+    sent: SentChecksum,
+}
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        loop {
+            let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) if self.left == 0 => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    return Poll::Ready(Some(Err(format!(
+                        "the origin's bytes ended {} early",
+                        self.left
+                    )
+                    .into())));
+                }
+                Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(e))),
+                Poll::Ready(Some(Ok(frame))) => frame,
+            };
+            // Trailers of the origin's answer are not the object's.
+            let Ok(bytes) = frame.into_data() else {
+                continue;
+            };
+            let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+                return Poll::Ready(Some(Err("more bytes came than the origin promised".into())));
+            };
+            self.left = left;
+            self.digest.update(&bytes);
+            if left == 0 {
+                self.sent.set(Crc64(self.digest.finalize()));
+            }
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// A buffer in the pieces in which it was read, as a PUT's body: nothing is copied together.
+pub(super) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    left: u64,
+}
+
+impl Pieces {
+    pub(super) fn new(pieces: Vec<Bytes>) -> Self {
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self {
+            pieces: pieces.into(),
+            left,
+        }
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.left
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.pop_front();
+        self.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+    use proptest::prelude::*;
+
+    fn body(bytes: &'static [u8], length: u64) -> ObjectBody {
+        ObjectBody {
+            stream: ByteStream::from_static(bytes),
+            length,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_another_length_than_promised_is_an_error() {
+        for length in [3, 5] {
+            assert!(body(b"four", length).collect().await.is_err());
+            let (stream, sent) = body(b"four", length).into_request();
+            assert!(stream.into_inner().collect().await.is_err());
+            assert_eq!(sent.get(), None);
+        }
+        assert_eq!(body(b"four", 4).collect().await.unwrap().concat(), b"four");
+    }
+
+    #[tokio::test]
+    async fn a_streamed_body_keeps_length_bytes_and_checksum() {
+        let (stream, sent) = body(b"123456789", 9).into_request();
+        assert_eq!(stream.size_hint(), (9, Some(9)));
+        assert_eq!(
+            stream.collect().await.unwrap().into_bytes().as_ref(),
+            b"123456789"
+        );
+        // The check value of CRC-64/NVME in the CRC catalogue.
+        assert_eq!(sent.get(), Some(Crc64(0xae8b_1486_0a79_9888)));
+        assert_eq!(sent.get().unwrap().header(), "rosUhgp5mIg=");
+    }
+
+    proptest! {
+        #[test]
+        fn checksums_of_parts_combine(a in proptest::collection::vec(any::<u8>(), 0..500), b in proptest::collection::vec(any::<u8>(), 0..500)) {
+            let whole = Crc64::of(&[Bytes::from([a.clone(), b.clone()].concat())]);
+            let length = b.len() as u64;
+            let parts = Crc64::of(&[Bytes::from(a)]).followed_by(Crc64::of(&[Bytes::from(b)]), length);
+            prop_assert_eq!(whole, parts);
+        }
+    }
+}

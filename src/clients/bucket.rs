@@ -1,0 +1,390 @@
+//! One bucket: looks, conditional writes and removals. A concrete façade over the SDK, cheap to clone.
+//!
+//! A call that changes an object is tried once: after a time-out it may still take effect, and a second try could then be
+//! overtaken by the first. What to do about it is the mirror's to decide.
+
+use super::body::{Crc64, ObjectBody, Pieces};
+use super::error::{CallError, Kind};
+use super::object::{content_range, metadata, seen_by_head, state_of_get, tagging};
+use crate::domain::object::{ETag, ObjectState, Properties};
+use crate::domain::reconcile::{BackupState, Condition, NoSuchKey, NotListed};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::types::{EncodingType, MetadataDirective, TaggingDirective};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// How long a small object's write may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the store may take to put a large object together.
+pub(super) const ASSEMBLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// One bucket of one store.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    pub(super) client: Client,
+    pub(super) name: String,
+}
+
+/// What a read of a key found.
+#[derive(Debug)]
+pub enum Sight {
+    /// The object's state, and the bytes that were asked for.
+    Present(ObjectState, ObjectBody),
+    /// A bucket that answered says that there is no such key.
+    Missing(NoSuchKey),
+}
+
+impl Bucket {
+    pub(super) fn new(client: Client, name: &str) -> Self {
+        Self {
+            client,
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn place(&self, key: &str) -> String {
+        format!("{}/{key}", self.name)
+    }
+
+    fn bad_answer(&self, operation: &'static str, key: &str, cause: &str) -> CallError {
+        CallError::new(Kind::BadAnswer, operation, self.place(key), cause)
+    }
+
+    /// Looks at an object, and opens its first `window` bytes, or all of it where it is shorter.
+    ///
+    /// # Errors
+    /// Anything but an object or the code `NoSuchKey`: denied, no such bucket, no answer.
+    pub async fn look(&self, key: &str, window: u64) -> Result<Sight, CallError> {
+        let get = || self.client.get_object().bucket(&self.name).key(key);
+        let failed = |e| CallError::of("GetObject", &self.place(key), &e);
+        let mut answer = get()
+            .range(format!("bytes=0-{}", window - 1))
+            .send()
+            .await
+            .map_err(failed);
+        if answer.as_ref().is_err_and(|e| e.kind == Kind::NoSuchRange) {
+            // An empty object has no range.
+            answer = get().send().await.map_err(failed);
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(e) if e.kind == Kind::NoSuchKey => return Ok(Sight::Missing(NoSuchKey(()))),
+            Err(e) => return Err(e),
+        };
+        let tagged = answer.tag_count().is_some_and(|count| count > 0);
+        let (mut state, body) = self.opened(key, answer, 0..window)?;
+        if tagged {
+            state.properties.tags = self.tags(key).await?;
+        }
+        Ok(Sight::Present(state, body))
+    }
+
+    /// Opens a range of an object, of this generation and no other.
+    ///
+    /// # Errors
+    /// [`Kind::PreconditionFailed`] where the object has changed since; [`Kind::BadAnswer`] where the store answers
+    /// another generation or another range than it was asked for.
+    pub async fn open(
+        &self,
+        key: &str,
+        etag: &ETag,
+        range: Range<u64>,
+    ) -> Result<ObjectBody, CallError> {
+        let header = format!("bytes={}-{}", range.start, range.end - 1);
+        let get = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(key)
+            .range(header)
+            .if_match(etag.quoted());
+        let answer = get
+            .send()
+            .await
+            .map_err(|e| CallError::of("GetObject", &self.place(key), &e))?;
+        let (state, body) = self.opened(key, answer, range.clone())?;
+        if &state.etag != etag {
+            // Some stores ignore If-Match on reads.
+            return Err(CallError::new(
+                Kind::PreconditionFailed,
+                "GetObject",
+                self.place(key),
+                "the object has changed meanwhile",
+            ));
+        }
+        if body.length != range.end - range.start {
+            return Err(self.bad_answer("GetObject", key, "another range came than was asked for"));
+        }
+        Ok(body)
+    }
+
+    /// Reads the state out of a GET's answer, and insists on the range.
+    fn opened(
+        &self,
+        key: &str,
+        answer: GetObjectOutput,
+        asked: Range<u64>,
+    ) -> Result<(ObjectState, ObjectBody), CallError> {
+        let bad = |cause: &str| self.bad_answer("GetObject", key, cause);
+        let length = answer
+            .content_length()
+            .and_then(|n| u64::try_from(n).ok())
+            .ok_or_else(|| bad("no Content-Length"))?;
+        let size = match answer.content_range() {
+            Some(header) => {
+                let (first, last, total) = content_range(header)
+                    .ok_or_else(|| bad("a Content-Range that makes no sense"))?;
+                if first != asked.start
+                    || last + 1 != asked.end.min(total)
+                    || last + 1 - first != length
+                {
+                    return Err(bad("another range came than was asked for"));
+                }
+                total
+            }
+            // A whole object where a range was asked for: right only if it is no longer than the range.
+            None if asked.start == 0 && length <= asked.end => length,
+            None => return Err(bad("the store ignores ranges")),
+        };
+        let state =
+            state_of_get(&answer, size).ok_or_else(|| bad("no ETag or no Last-Modified"))?;
+        Ok((
+            state,
+            ObjectBody {
+                stream: answer.body,
+                length,
+            },
+        ))
+    }
+
+    /// The object's tags.
+    ///
+    /// # Errors
+    /// The store refused or did not answer. A store without tags has none.
+    pub async fn tags(&self, key: &str) -> Result<BTreeMap<String, String>, CallError> {
+        let answer = self
+            .client
+            .get_object_tagging()
+            .bucket(&self.name)
+            .key(key)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer
+                .tag_set
+                .into_iter()
+                .map(|tag| (tag.key, tag.value))
+                .collect()),
+            Err(e)
+                if e.raw_response()
+                    .is_some_and(|response| response.status().as_u16() == 501) =>
+            {
+                Ok(BTreeMap::new())
+            }
+            Err(e) => Err(CallError::of("GetObjectTagging", &self.place(key), &e)),
+        }
+    }
+
+    /// Looks whether a bucket that answers lists this key: the second, independent observation of an absence.
+    ///
+    /// # Errors
+    /// The bucket did not answer, or denied.
+    pub async fn not_listed(&self, key: &str) -> Result<Option<NotListed>, CallError> {
+        let list = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(key)
+            .max_keys(1)
+            .encoding_type(EncodingType::Url);
+        let answer = list
+            .send()
+            .await
+            .map_err(|e| CallError::of("ListObjectsV2", &self.place(key), &e))?;
+        let encoded = answer.encoding_type().is_some();
+        // The key itself sorts before everything else that starts with it.
+        let listed = answer
+            .contents()
+            .first()
+            .and_then(|object| object.key())
+            .is_some_and(|listed| {
+                let plain = || {
+                    percent_encoding::percent_decode_str(&listed.replace('+', " "))
+                        .decode_utf8_lossy()
+                        .into_owned()
+                };
+                listed == key || (encoded && plain() == key)
+            });
+        Ok((!listed).then_some(NotListed(())))
+    }
+
+    /// Looks at a key of the backup.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub async fn backup_state(&self, key: &str) -> Result<BackupState, CallError> {
+        let answer = match self
+            .client
+            .head_object()
+            .bucket(&self.name)
+            .key(key)
+            .send()
+            .await
+        {
+            Ok(answer) => answer,
+            Err(e) => {
+                let error = CallError::of("HeadObject", &self.place(key), &e);
+                // Nothing is removed because of this 404, so it needs no proof; a missing bucket refuses the write.
+                return if matches!(error.kind, Kind::NotFound | Kind::NoSuchKey) {
+                    Ok(BackupState::Absent)
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        let seen = seen_by_head(&answer)
+            .ok_or_else(|| self.bad_answer("HeadObject", key, "no ETag or no Content-Length"))?;
+        let (etag, size, mut properties) = seen;
+        if properties.mark().is_none() {
+            properties.tags = match self.tags(key).await {
+                Err(e) if matches!(e.kind, Kind::NoSuchKey | Kind::NotFound) => BTreeMap::new(),
+                tags => tags?,
+            };
+        }
+        Ok(BackupState::Present {
+            etag,
+            size,
+            mark: properties.mark(),
+        })
+    }
+
+    /// Writes a small object, if the condition holds.
+    ///
+    /// # Errors
+    /// [`Kind::PreconditionFailed`] or [`Kind::Conflict`] where it did not hold; [`Kind::Unknown`] where the write may have
+    /// taken effect, or may yet.
+    pub async fn put(
+        &self,
+        key: &str,
+        bytes: Vec<Bytes>,
+        properties: &Properties,
+        condition: &Condition,
+    ) -> Result<(), CallError> {
+        let (if_match, if_none_match) = headers_of(condition);
+        let checksum = Crc64::of(&bytes);
+        let body = Pieces::new(bytes);
+        let length = i64::try_from(body.length()).expect("a buffer's length fits");
+        let put = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .set_if_match(if_match)
+            .set_if_none_match(if_none_match)
+            .set_metadata(metadata(properties))
+            .set_tagging(tagging(&properties.tags))
+            .checksum_crc64_nvme(checksum.header())
+            .content_length(length)
+            .body(ByteStream::new(SdkBody::from_body_1_x(body)));
+        let headers = properties.headers.clone();
+        let put = put
+            .customize()
+            .disable_payload_signing()
+            .mutate_request(move |request| set_headers(request, &headers));
+        let sent = put.config_override(once(WRITE_TIMEOUT)).send().await;
+        sent.map(drop)
+            .map_err(|e| CallError::of("PutObject", &self.place(key), &e))
+    }
+
+    /// Writes properties and mark of an object anew without moving its bytes, if it is still this one.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn rewrite(
+        &self,
+        key: &str,
+        etag: &ETag,
+        properties: &Properties,
+    ) -> Result<(), CallError> {
+        let copy = self
+            .client
+            .copy_object()
+            .bucket(&self.name)
+            .key(key)
+            .copy_source(format!(
+                "{}/{}",
+                self.name,
+                percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC)
+            ))
+            .copy_source_if_match(etag.quoted())
+            .if_match(etag.quoted())
+            .metadata_directive(MetadataDirective::Replace)
+            .tagging_directive(TaggingDirective::Replace)
+            .set_metadata(metadata(properties))
+            .set_tagging(tagging(&properties.tags));
+        let headers = properties.headers.clone();
+        let copy = copy
+            .customize()
+            .mutate_request(move |request| set_headers(request, &headers));
+        let sent = copy.config_override(once(ASSEMBLE_TIMEOUT)).send().await;
+        sent.map(drop)
+            .map_err(|e| CallError::of("CopyObject", &self.place(key), &e))
+    }
+
+    /// Removes an object, if it is still this one.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn delete(&self, key: &str, etag: &ETag) -> Result<(), CallError> {
+        let delete = self
+            .client
+            .delete_object()
+            .bucket(&self.name)
+            .key(key)
+            .if_match(etag.quoted());
+        let sent = delete
+            .customize()
+            .config_override(once(WRITE_TIMEOUT))
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|e| CallError::of("DeleteObject", &self.place(key), &e))
+    }
+}
+
+/// `If-Match` and `If-None-Match` of a condition.
+pub(super) fn headers_of(condition: &Condition) -> (Option<String>, Option<String>) {
+    match condition {
+        Condition::Absent => (None, Some("*".to_owned())),
+        Condition::Unchanged(etag) => (Some(etag.quoted()), None),
+    }
+}
+
+/// Sets content headers as the origin spelled them: the SDK would re-format Expires, or refuse one that is no date.
+pub(super) fn set_headers(
+    request: &mut aws_smithy_runtime_api::client::orchestrator::HttpRequest,
+    headers: &BTreeMap<&'static str, String>,
+) {
+    for (name, value) in headers {
+        // What is no header value cannot have been one at the origin.
+        let _ = request.headers_mut().try_insert(*name, value.clone());
+    }
+}
+
+/// For a call that changes an object: one try, with a time limit of its own.
+pub(super) fn once(limit: Duration) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::new()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(limit)
+                .build(),
+        )
+}

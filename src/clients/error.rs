@@ -1,0 +1,142 @@
+//! What can go wrong on the way to a far side: kind, operation, place and cause.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
+use std::fmt;
+
+/// What a failed call means to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 404 with the code `NoSuchKey`, after a look at the bucket that the key would be in.
+    NoSuchKey,
+    /// 404 without a code, as to a HEAD: the key or the bucket.
+    NotFound,
+    /// 404 with the code `NoSuchBucket`.
+    NoSuchBucket,
+    /// 401 or 403: wrong keys, or no right to do this.
+    Denied,
+    /// 412: the condition did not hold; nothing was changed.
+    PreconditionFailed,
+    /// 409: another request for the same key got in between; nothing was changed.
+    Conflict,
+    /// 416: no such range, as of an empty object.
+    NoSuchRange,
+    /// 503 or 429 with a code that says that nothing was done.
+    Busy,
+    /// The answer, or its body, is not what was asked for: too short, of another generation, without a field.
+    BadAnswer,
+    /// Any other refusal.
+    Refused,
+    /// No answer, or one that tells nothing: the call may have taken effect, or may yet.
+    Unknown,
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub struct CallError {
+    /// What it means to the caller.
+    pub kind: Kind,
+    /// The operation, in the far side's words.
+    pub operation: &'static str,
+    /// Where: bucket and key, topic, or URL without secrets.
+    pub place: String,
+    /// Why, as told by the layer below.
+    pub cause: String,
+}
+
+impl CallError {
+    /// An error of our own finding.
+    pub(super) fn new(
+        kind: Kind,
+        operation: &'static str,
+        place: impl Into<String>,
+        cause: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            operation,
+            place: place.into(),
+            cause: cause.into(),
+        }
+    }
+
+    /// What an SDK call came back with.
+    pub(super) fn of<E>(operation: &'static str, place: &str, error: &SdkError<E, Response>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        let code = error.code();
+        let kind = match (error, status) {
+            (SdkError::ServiceError(_), Some(status)) => by_status(status, code),
+            (SdkError::ConstructionFailure(_), _) => Kind::Refused,
+            _ => Kind::Unknown,
+        };
+        let cause = match (status, code) {
+            // A HEAD has no body to take a code from.
+            (Some(status), None) => format!("status {status}: {}", DisplayErrorContext(error)),
+            (Some(status), Some(code)) => format!(
+                "status {status}, {code}: {}",
+                error.message().unwrap_or_default()
+            ),
+            (None, _) => DisplayErrorContext(error).to_string(),
+        };
+        Self::new(kind, operation, place, cause)
+    }
+}
+
+fn by_status(status: u16, code: Option<&str>) -> Kind {
+    match (status, code) {
+        (404, Some("NoSuchKey")) => Kind::NoSuchKey,
+        (404, Some("NoSuchBucket")) => Kind::NoSuchBucket,
+        (404, _) => Kind::NotFound,
+        (401 | 403, _) => Kind::Denied,
+        (412, _) => Kind::PreconditionFailed,
+        (409, _) => Kind::Conflict,
+        (416, _) => Kind::NoSuchRange,
+        (
+            503 | 429,
+            Some("SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling"),
+        ) => Kind::Busy,
+        // Behind a 5xx the effect may have happened.
+        (500.., _) => Kind::Unknown,
+        _ => Kind::Refused,
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} failed ({:?}): {}",
+            self.operation, self.place, self.kind, self.cause
+        )
+    }
+}
+
+impl Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_404_is_only_no_such_key_with_its_code() {
+        assert_eq!(by_status(404, Some("NoSuchKey")), Kind::NoSuchKey);
+        assert_eq!(by_status(404, Some("NoSuchBucket")), Kind::NoSuchBucket);
+        assert_eq!(by_status(404, None), Kind::NotFound);
+        assert_eq!(by_status(403, None), Kind::Denied);
+    }
+
+    #[test]
+    fn a_5xx_leaves_the_outcome_unknown_unless_its_code_says_otherwise() {
+        assert_eq!(by_status(503, Some("SlowDown")), Kind::Busy);
+        assert_eq!(by_status(503, None), Kind::Unknown);
+        assert_eq!(by_status(500, Some("InternalError")), Kind::Unknown);
+    }
+}

@@ -1,0 +1,162 @@
+//! The only place where an SDK or HTTP-client type is named. Thin: calls, conditions and errors, no decision.
+
+pub mod body;
+pub mod bucket;
+pub mod error;
+pub mod intdash;
+pub mod object;
+pub mod secrets;
+pub mod topic;
+pub mod upload;
+
+use crate::domain::secrets::AccessKey;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{
+    Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
+};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, Connector, tls::Provider};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
+use aws_smithy_types::timeout::TimeoutConfig;
+use std::time::Duration;
+
+/// How long a connection may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long one attempt of a call may take that carries no object's bytes.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The far sides as the process is set up to reach them: credentials, region, endpoints, and one HTTP client for all.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    sdk: SdkConfig,
+    s3_endpoint: Option<String>,
+    sns_endpoint: Option<String>,
+    secrets_endpoint: Option<String>,
+}
+
+impl Aws {
+    /// As the SDK's own environment variables say.
+    pub async fn from_environment() -> Self {
+        let sdk = defaults().load().await;
+        // The SDK reads AWS_ENDPOINT_URL_S3 when the client is built; here only its presence counts, for the addressing.
+        let s3_endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
+            .ok()
+            .filter(|url| !url.is_empty());
+        let s3_endpoint = s3_endpoint.or_else(|| sdk.endpoint_url().map(ToOwned::to_owned));
+        Self {
+            sdk,
+            s3_endpoint,
+            sns_endpoint: None,
+            secrets_endpoint: None,
+        }
+    }
+
+    /// Endpoints of this machine's, with any credentials.
+    pub async fn local(s3_endpoint: &str, sns_endpoint: &str, secrets_endpoint: &str) -> Self {
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        let sdk = defaults()
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        Self {
+            sdk,
+            s3_endpoint: Some(s3_endpoint.to_owned()),
+            sns_endpoint: Some(sns_endpoint.to_owned()),
+            secrets_endpoint: Some(secrets_endpoint.to_owned()),
+        }
+    }
+
+    /// The client of the backup, with the function's own credentials.
+    #[must_use]
+    pub fn backup(&self, name: &str) -> bucket::Bucket {
+        let mut config = s3(&self.sdk);
+        if let Some(endpoint) = &self.s3_endpoint {
+            // What is not AWS seldom has a DNS name per bucket.
+            config = config.endpoint_url(endpoint).force_path_style(true);
+        }
+        bucket::Bucket::new(aws_sdk_s3::Client::from_conf(config.build()), name)
+    }
+
+    /// The client of an origin bucket, with the origin's own keys.
+    #[must_use]
+    pub fn origin(
+        &self,
+        endpoint: &str,
+        region: &str,
+        key: &AccessKey,
+        name: &str,
+    ) -> bucket::Bucket {
+        let credentials = Credentials::new(&key.id, key.secret.expose(), None, None, "secrets");
+        let config = s3(&self.sdk)
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        bucket::Bucket::new(aws_sdk_s3::Client::from_conf(config.build()), name)
+    }
+
+    /// The client of a topic.
+    #[must_use]
+    pub fn topic(&self, arn: &str) -> topic::Topic {
+        let mut config = aws_sdk_sns::config::Builder::from(&self.sdk);
+        if let Some(endpoint) = &self.sns_endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        topic::Topic::new(aws_sdk_sns::Client::from_conf(config.build()), arn)
+    }
+
+    /// The client of Secrets Manager.
+    #[must_use]
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk);
+        if let Some(endpoint) = &self.secrets_endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
+}
+
+fn defaults() -> aws_config::ConfigLoader {
+    // An upload waits for the origin's bytes, so a slow one is no stall; every part has a time limit of its own.
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https())
+        .stalled_stream_protection(
+            aws_config::stalled_stream_protection::StalledStreamProtectionConfig::disabled(),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(CALL_TIMEOUT)
+                .build(),
+        )
+}
+
+/// The SDK's own checksums would buffer and copy every streamed part, and some S3-compatibles refuse them; ours go with
+/// what is written.
+fn s3(sdk: &SdkConfig) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::from(sdk)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+}
+
+/// One HTTPS client for every SDK client, so that they share connections and the loaded root certificates.
+fn https() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
+}
+
+/// A plain HTTPS connector of the same make, for what has no SDK.
+fn connector() -> Connector {
+    Connector::builder()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .connector_settings(
+            HttpConnectorSettings::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(CALL_TIMEOUT)
+                .build(),
+        )
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        .build()
+}

@@ -1,0 +1,185 @@
+//! A multipart upload into a bucket: parts streamed as they arrive, put together under one checksum.
+
+use super::body::{Crc64, ObjectBody};
+use super::bucket::{ASSEMBLE_TIMEOUT, Bucket, headers_of, once, set_headers};
+use super::error::{CallError, Kind};
+use super::object::{metadata, tagging};
+use crate::domain::object::{ETag, Properties};
+use crate::domain::reconcile::Condition;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use std::time::Duration;
+
+/// A part's time limit: this long, and a second more for each of these many bytes.
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
+const PART_BYTES_A_SECOND: u64 = 2_000_000;
+
+/// An upload that is open.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    bucket: Bucket,
+    key: String,
+    id: String,
+}
+
+/// A part that the store has.
+#[derive(Clone, Debug)]
+pub struct StoredPart {
+    /// From 1.
+    pub number: u32,
+    /// Length in bytes.
+    pub length: u64,
+    /// The store's name for it.
+    pub etag: ETag,
+    /// Checksum of the origin's bytes as they were read.
+    pub checksum: Crc64,
+}
+
+impl Bucket {
+    /// Opens an upload for an object with these properties.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub async fn begin(&self, key: &str, properties: &Properties) -> Result<Upload, CallError> {
+        let create = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.name)
+            .key(key)
+            .set_metadata(metadata(properties))
+            .set_tagging(tagging(&properties.tags))
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject);
+        let headers = properties.headers.clone();
+        let create = create
+            .customize()
+            .mutate_request(move |request| set_headers(request, &headers));
+        let answer = create
+            .send()
+            .await
+            .map_err(|e| CallError::of("CreateMultipartUpload", &self.place(key), &e))?;
+        let id = answer.upload_id.ok_or_else(|| {
+            CallError::new(
+                Kind::BadAnswer,
+                "CreateMultipartUpload",
+                self.place(key),
+                "no UploadId",
+            )
+        })?;
+        Ok(Upload {
+            bucket: self.clone(),
+            key: key.to_owned(),
+            id,
+        })
+    }
+}
+
+impl Upload {
+    fn place(&self) -> String {
+        self.bucket.place(&self.key)
+    }
+
+    /// Streams a part in as it arrives from the origin. Nothing can rewind it, so a retry opens the range again.
+    ///
+    /// # Errors
+    /// Either side broke off, was too slow, or refused.
+    pub async fn put_part(&self, number: u32, body: ObjectBody) -> Result<StoredPart, CallError> {
+        let length = body.length();
+        let (body, sent) = body.into_request();
+        let put = self
+            .bucket
+            .client
+            .upload_part()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .upload_id(&self.id)
+            .part_number(i32::try_from(number).expect("at most 10,000 parts"))
+            .content_length(i64::try_from(length).expect("at most 5 GiB"))
+            .body(body);
+        let limit = PART_TIMEOUT + Duration::from_secs(length / PART_BYTES_A_SECOND);
+        let answer = put
+            .customize()
+            .disable_payload_signing()
+            .config_override(once(limit))
+            .send()
+            .await;
+        let answer = answer.map_err(|e| CallError::of("UploadPart", &self.place(), &e))?;
+        let bad = |cause| CallError::new(Kind::BadAnswer, "UploadPart", self.place(), cause);
+        let etag = answer.e_tag.ok_or_else(|| bad("no ETag"))?;
+        let checksum = sent
+            .get()
+            .ok_or_else(|| bad("answered before all of the part was sent"))?;
+        Ok(StoredPart {
+            number,
+            length,
+            etag: ETag::new(&etag),
+            checksum,
+        })
+    }
+
+    /// Puts the object together from its parts in order, if the condition holds; the store checks it against the checksum
+    /// of all the bytes as they were read.
+    ///
+    /// # Errors
+    /// As [`Bucket::put`].
+    pub async fn complete(
+        &self,
+        parts: &[StoredPart],
+        condition: &Condition,
+    ) -> Result<(), CallError> {
+        let checksum = parts.iter().fold(Crc64::of(&[]), |whole, part| {
+            whole.followed_by(part.checksum, part.length)
+        });
+        let size: u64 = parts.iter().map(|part| part.length).sum();
+        let completed = parts.iter().map(|part| {
+            let number = i32::try_from(part.number).expect("at most 10,000 parts");
+            CompletedPart::builder()
+                .part_number(number)
+                .e_tag(part.etag.quoted())
+                .build()
+        });
+        let (if_match, if_none_match) = headers_of(condition);
+        let complete = self
+            .bucket
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .upload_id(&self.id)
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(completed.collect()))
+                    .build(),
+            )
+            .checksum_crc64_nvme(checksum.header())
+            .checksum_type(ChecksumType::FullObject)
+            .mpu_object_size(i64::try_from(size).expect("at most 48.8 TiB"))
+            .set_if_match(if_match)
+            .set_if_none_match(if_none_match);
+        let sent = complete
+            .customize()
+            .config_override(once(ASSEMBLE_TIMEOUT))
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|e| CallError::of("CompleteMultipartUpload", &self.place(), &e))
+    }
+
+    /// Drops the upload and its parts.
+    ///
+    /// # Errors
+    /// The store refused or did not answer: a lifecycle rule of the bucket must drop it then.
+    pub async fn abort(&self) -> Result<(), CallError> {
+        let abort = self
+            .bucket
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .upload_id(&self.id);
+        abort
+            .send()
+            .await
+            .map(drop)
+            .map_err(|e| CallError::of("AbortMultipartUpload", &self.place(), &e))
+    }
+}

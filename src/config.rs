@@ -1,0 +1,367 @@
+//! The function's settings, read once at the start. Every problem is found and listed, not only the first.
+
+use crate::domain::secrets::Secrets;
+use crate::domain::source::Source;
+use std::collections::BTreeMap;
+use std::fmt;
+use tracing::level_filters::LevelFilter;
+
+/// Every variable that the function reads, but the SDK's own: README's table, the template and this list are one.
+pub const KEYS: [&str; 8] = [
+    "SOURCES",
+    "SECRETS_ARN",
+    "SECRETS",
+    "BACKUP_BUCKET",
+    "STATE_BUCKET",
+    "SNS_TOPIC_ARN",
+    "QUEUE_URL",
+    "LOG_LEVEL",
+];
+
+/// Where the secrets come from.
+#[derive(Clone, Debug)]
+pub enum SecretsFrom {
+    /// Nowhere: every source refuses its deliveries.
+    Nowhere,
+    /// The `SECRETS` variable, for local use.
+    Inline(Secrets),
+    /// Secrets Manager: ARNs or names, merged in this order.
+    Manager(Vec<String>),
+}
+
+/// The function's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Source name → its definition.
+    pub sources: BTreeMap<String, Source>,
+    /// Where the secrets come from.
+    pub secrets: SecretsFrom,
+    /// Where objects are mirrored to; there when a source of kind `s3` is.
+    pub backup_bucket: Option<String>,
+    /// Where notices go; there when a source of kind `intdash` is.
+    pub topic_arn: Option<String>,
+    /// The least important level that is logged.
+    pub log_level: LevelFilter,
+}
+
+/// What is wrong with the settings, a sentence each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 {
+            "problem"
+        } else {
+            "problems"
+        };
+        write!(f, "{} {plural} in the settings:", self.0.len())?;
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the settings. `lookup` answers the value of a variable; an empty value counts as none.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |key: &str| {
+            debug_assert!(KEYS.contains(&key));
+            lookup(key).filter(|value| !value.trim().is_empty())
+        };
+        let mut problems = Vec::new();
+        let sources = get("SOURCES").map_or_else(
+            || {
+                Err(vec![
+                    "SOURCES is not set: expected a JSON object, source name → its definition"
+                        .to_owned(),
+                ])
+            },
+            |json| read_sources(&json),
+        );
+        let sources = sources.unwrap_or_else(|found| {
+            problems.extend(found);
+            BTreeMap::new()
+        });
+        let secrets = match (get("SECRETS"), get("SECRETS_ARN")) {
+            (Some(_), Some(_)) => Err(vec![
+                "SECRETS and SECRETS_ARN are both set: set one".to_owned(),
+            ]),
+            (Some(json), None) => Secrets::parse(&json)
+                .map(SecretsFrom::Inline)
+                .map_err(|found| {
+                    found
+                        .into_iter()
+                        .map(|problem| format!("SECRETS: {problem}"))
+                        .collect()
+                }),
+            (None, Some(arns)) => Ok(SecretsFrom::Manager(
+                arns.split(',')
+                    .map(|arn| arn.trim().to_owned())
+                    .filter(|arn| !arn.is_empty())
+                    .collect(),
+            )),
+            (None, None) => Ok(SecretsFrom::Nowhere),
+        };
+        let secrets = secrets.unwrap_or_else(|found: Vec<String>| {
+            problems.extend(found);
+            SecretsFrom::Nowhere
+        });
+        let (backup_bucket, topic_arn) = (get("BACKUP_BUCKET"), get("SNS_TOPIC_ARN"));
+        let of_kind = |wanted: fn(&Source) -> bool| {
+            sources
+                .iter()
+                .find(|(_, source)| wanted(source))
+                .map(|(name, _)| name)
+        };
+        if let (Some(name), None) = (
+            of_kind(|source| matches!(source, Source::S3(_))),
+            &backup_bucket,
+        ) {
+            problems.push(format!("BACKUP_BUCKET is not set: source {name} is of kind s3 and needs a bucket to mirror to"));
+        }
+        if let (Some(name), None) = (
+            of_kind(|source| matches!(source, Source::Intdash(_))),
+            &topic_arn,
+        ) {
+            problems.push(format!("SNS_TOPIC_ARN is not set: source {name} is of kind intdash and needs a topic to publish to"));
+        }
+        for (key, meaning) in [
+            ("QUEUE_URL", "the work is done inside the function"),
+            ("STATE_BUCKET", "nothing is recorded"),
+        ] {
+            if get(key).is_some() {
+                problems.push(format!(
+                    "{key} is not supported yet: leave it unset ({meaning})"
+                ));
+            }
+        }
+        let log_level = get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+        let log_level = log_level.parse().unwrap_or_else(|_| {
+            problems.push(format!(
+                "LOG_LEVEL: expected off, error, warn, info, debug or trace, found \"{log_level}\""
+            ));
+            LevelFilter::INFO
+        });
+        if problems.is_empty() {
+            Ok(Self {
+                sources,
+                secrets,
+                backup_bucket,
+                topic_arn,
+                log_level,
+            })
+        } else {
+            Err(ConfigError(problems))
+        }
+    }
+}
+
+fn read_sources(json: &str) -> Result<BTreeMap<String, Source>, Vec<String>> {
+    let definitions: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(json).map_err(|e| {
+            vec![format!(
+                "SOURCES: expected a JSON object, source name → its definition: {e}"
+            )]
+        })?;
+    let mut problems = Vec::new();
+    let mut sources = BTreeMap::new();
+    for (name, definition) in definitions {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        {
+            problems.push(format!("SOURCES: a source's name is a segment of its URL: expected letters, digits, - and _, found \"{name}\""));
+        }
+        if definition.get("kind").and_then(|kind| kind.as_str()) == Some("generic") {
+            problems.push(format!(
+                "SOURCES: {name}: kind generic is not supported yet: expected s3 or intdash"
+            ));
+            continue;
+        }
+        match serde_json::from_value::<Source>(definition) {
+            Ok(source) => {
+                problems.extend(
+                    source
+                        .problems()
+                        .into_iter()
+                        .map(|problem| format!("SOURCES: {name}: {problem}")),
+                );
+                sources.insert(name, source);
+            }
+            Err(problem) => problems.push(format!("SOURCES: {name}: {problem}")),
+        }
+    }
+    if sources.is_empty() && problems.is_empty() {
+        problems.push("SOURCES: expected at least one source, found none".to_owned());
+    }
+    problems.extend(shared_paths(&sources));
+    problems.extend(overlapping_prefixes(&sources));
+    if problems.is_empty() {
+        Ok(sources)
+    } else {
+        Err(problems)
+    }
+}
+
+fn shared_paths(sources: &BTreeMap<String, Source>) -> Vec<String> {
+    let mut taken = BTreeMap::new();
+    let paths = sources
+        .iter()
+        .filter_map(|(name, source)| source.path().map(|path| (name, path)));
+    paths
+        .filter_map(|(name, path)| {
+            taken
+                .insert(path, name)
+                .map(|other| format!("SOURCES: {other} and {name} have the same path {path}"))
+        })
+        .collect()
+}
+
+/// Two origins whose keys could meet in the backup would overwrite each other there.
+fn overlapping_prefixes(sources: &BTreeMap<String, Source>) -> Vec<String> {
+    let mut seen: Vec<(String, &str)> = Vec::new();
+    let mut problems = Vec::new();
+    for (name, source) in sources {
+        let Source::S3(source) = source else { continue };
+        for (bucket, rule) in &source.buckets {
+            let place = format!("{name} {bucket}");
+            for (other, prefix) in &seen {
+                if rule.prefix.starts_with(prefix) || prefix.starts_with(&rule.prefix) {
+                    problems.push(format!(
+                        "SOURCES: the prefixes of {other} (\"{prefix}\") and {place} (\"{}\") overlap in the backup: give each its own",
+                        rule.prefix
+                    ));
+                }
+            }
+            seen.push((place, &rule.prefix));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VK: &str = r#""vk":{"kind":"s3","flavor":"vk","endpoint":"https://hb.ru-msk.vkcloud-storage.ru","region":"ru-msk","buckets":{"mcs1/b":{}}}"#;
+
+    fn config(settings: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let settings: BTreeMap<String, String> = settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Config::from_lookup(|key| settings.get(key).cloned()).map_err(|error| error.0)
+    }
+
+    fn problems(settings: &[(&str, &str)]) -> String {
+        config(settings).unwrap_err().join("\n")
+    }
+
+    #[test]
+    fn reads_the_contracts_example() {
+        let sources = r#"{
+            "vk": {"kind": "s3", "flavor": "vk", "endpoint": "https://hb.ru-msk.vkcloud-storage.ru", "region": "ru-msk",
+                   "buckets": {"mcs5259999770/myfiles-ash": {"prefix": "", "include": ["*"], "exclude": [], "deletes": "mirror"}},
+                   "url": "http://89.208.199.220/webhook"},
+            "intdash": {"kind": "intdash", "url": "https://example.intdash.jp", "trigger": ["completed", "finished"], "data": "float64/*"}}"#;
+        let config = config(&[
+            ("SOURCES", sources),
+            ("BACKUP_BUCKET", "b"),
+            ("SNS_TOPIC_ARN", "t"),
+            ("SECRETS_ARN", "a, b"),
+            ("SECRETS", " "),
+        ])
+        .unwrap();
+        assert_eq!(config.sources.len(), 2);
+        assert!(matches!(config.secrets, SecretsFrom::Manager(arns) if arns == ["a", "b"]));
+    }
+
+    #[test]
+    fn lists_every_problem_at_once() {
+        let sources = r#"{"a b": {"kind": "s3"}, "g": {"kind": "generic", "verify": "github"}, "n": {"kind": "nats"},
+            "i": {"kind": "intdash", "url": "ftp://x", "colour": 1}, "j": {"kind": "intdash", "url": "x", "path": "/hooks/j"}}"#;
+        let found = problems(&[
+            ("SOURCES", sources),
+            ("SECRETS", "{}"),
+            ("SECRETS_ARN", "a"),
+            ("QUEUE_URL", "q"),
+            ("STATE_BUCKET", "s"),
+            ("LOG_LEVEL", "loud"),
+        ]);
+        for expected in [
+            "found \"a b\"",
+            "a b: missing field `flavor`",
+            "kind generic is not supported yet",
+            "unknown variant `nats`, expected `s3` or `intdash`",
+            "unknown field `colour`, expected one of",
+            "url: expected an http or https URL, found \"x\"",
+            "path: expected a path like /webhook",
+            "SECRETS and SECRETS_ARN are both set",
+            "QUEUE_URL is not supported yet",
+            "STATE_BUCKET is not supported yet",
+            "LOG_LEVEL: expected",
+        ] {
+            assert!(found.contains(expected), "{expected} not in:\n{found}");
+        }
+        assert!(problems(&[]).contains("SOURCES is not set"));
+        assert!(problems(&[("SOURCES", "{}")]).contains("at least one source"));
+    }
+
+    #[test]
+    fn a_kind_needs_its_far_side() {
+        assert!(
+            problems(&[("SOURCES", &format!("{{{VK}}}"))])
+                .contains("BACKUP_BUCKET is not set: source vk")
+        );
+        let intdash = r#"{"i": {"kind": "intdash", "url": "https://x"}}"#;
+        assert!(problems(&[("SOURCES", intdash)]).contains("SNS_TOPIC_ARN is not set: source i"));
+    }
+
+    #[test]
+    fn overlapping_prefixes_and_shared_paths_are_errors() {
+        let source = |name: &str, prefix: &str| {
+            format!(
+                r#""{name}":{{"kind":"s3","flavor":"aws","endpoint":"https://x","region":"r","path":"/webhook","buckets":{{"b":{{"prefix":"{prefix}"}}}}}}"#
+            )
+        };
+        let found = problems(&[
+            (
+                "SOURCES",
+                &format!("{{{},{}}}", source("a", "x/"), source("b", "x/y/")),
+            ),
+            ("BACKUP_BUCKET", "b"),
+        ]);
+        assert!(
+            found.contains("overlap") && found.contains("same path /webhook"),
+            "{found}"
+        );
+        let apart = format!(
+            "{{{},{VK}}}",
+            source("a", "x/").replace("/webhook", "/other")
+        );
+        assert!(
+            problems(&[("SOURCES", &apart), ("BACKUP_BUCKET", "b")]).contains("overlap"),
+            "no prefix overlaps with all"
+        );
+    }
+
+    #[test]
+    fn a_wrong_secrets_value_is_never_shown() {
+        let found = problems(&[
+            ("SOURCES", &format!("{{{VK}}}")),
+            ("BACKUP_BUCKET", "b"),
+            ("SECRETS", r#"{"vk":"hunter2"}"#),
+        ]);
+        assert!(
+            found.contains("SECRETS: vk") && !found.contains("hunter2"),
+            "{found}"
+        );
+    }
+}

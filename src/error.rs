@@ -1,0 +1,69 @@
+//! Work that should be tried again. A rejection of a delivery is `domain::delivery::Rejection`, a job that ended is an
+//! `Outcome`; only what another attempt may mend is an error here.
+
+use crate::clients::error::{CallError, Kind};
+use crate::domain::object::MarkDoesNotFit;
+use thiserror::Error;
+
+/// Why a job did not end.
+#[derive(Debug, Error)]
+pub enum WorkError {
+    /// A call to the origin failed.
+    #[error("origin: {0}")]
+    Origin(#[source] CallError),
+    /// A call to the backup failed.
+    #[error("backup: {0}")]
+    Backup(#[source] CallError),
+    /// A call to the intdash server failed.
+    #[error("intdash: {0}")]
+    Intdash(#[source] CallError),
+    /// A call to the topic failed.
+    #[error("topic: {0}")]
+    Topic(#[source] CallError),
+    /// The secrets could not be fetched.
+    #[error("secrets: {0}")]
+    Secrets(#[source] CallError),
+    /// A source lacks the secret that its work needs.
+    #[error("source {source_name} has no secret: it wants {wants}")]
+    MissingSecret {
+        /// The source.
+        source_name: String,
+        /// What it wants, in words.
+        wants: &'static str,
+    },
+    /// The origin or the backup changed during every attempt.
+    #[error("the object kept changing through {0} attempts")]
+    Contended(u32),
+    /// A read says that the key is gone, a listing that it is there: nothing is removed on that.
+    #[error("origin: a read finds no such key, but the listing has it")]
+    Unproven,
+    /// The origin's bytes broke off, time and again.
+    #[error("origin: {0}")]
+    BrokenOff(String),
+    /// The time for this work is over.
+    #[error("stopped before the deadline: {0}")]
+    OutOfTime(&'static str),
+    /// The object is larger than S3 stores, or its key in the backup is longer than S3 takes.
+    #[error("the backup cannot hold it: {0}")]
+    DoesNotFit(String),
+    /// The mark of the copy fits nowhere.
+    #[error(transparent)]
+    Mark(#[from] MarkDoesNotFit),
+    /// A job panicked; the others went on.
+    #[error("the job panicked")]
+    Panicked,
+}
+
+impl WorkError {
+    /// Whether a far side refused our keys, so that newer ones may help.
+    #[must_use]
+    pub fn denied(&self) -> bool {
+        matches!(self, Self::Origin(call) | Self::Intdash(call) if call.kind == Kind::Denied)
+    }
+
+    /// Whether the same call may go through in a moment.
+    #[must_use]
+    pub fn passing(&self) -> bool {
+        matches!(self, Self::Origin(call) | Self::Backup(call) if matches!(call.kind, Kind::Unknown | Kind::Busy | Kind::BadAnswer))
+    }
+}

@@ -1,0 +1,210 @@
+//! The edge towards senders: the router, and the only place with status codes. Causes of failures never leave through it.
+
+use crate::app::{About, App, Ended, Receipt, Refusal, Report};
+use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
+use crate::domain::handshake::Answer;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest body, in bytes: what Lambda hands over at most.
+pub const BODY_MAX: usize = 6 * 1024 * 1024;
+
+/// The time for a request that says nothing of its deadline: of a server without a gateway before it.
+const TIME_WITHOUT_GATEWAY: Duration = Duration::from_secs(900);
+
+/// What is known of a request beside itself.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The URL that was called, as the request context tells it.
+    pub url: Option<String>,
+    /// When the work for it must have stopped.
+    pub deadline: Instant,
+}
+
+/// The routes of the function.
+pub fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route(
+            "/ping",
+            get(async || {
+                (
+                    [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+                    "Pong\n",
+                )
+            }),
+        )
+        .route("/hooks/{source}", post(keyless))
+        .route("/hooks/{source}/{key}", post(keyed));
+    let paths: Vec<_> = app
+        .paths()
+        .map(|(path, source)| (path.to_owned(), source.to_owned()))
+        .collect();
+    for (path, source) in paths {
+        let name = source.clone();
+        let at_path = async move |State(app), arrival, headers, body| {
+            receive(app, name, None, arrival, headers, body).await
+        };
+        let with_key = async move |State(app), Path(key): Path<String>, arrival, headers, body| {
+            receive(app, source, Some(key), arrival, headers, body).await
+        };
+        router = router
+            .route(&path, post(at_path))
+            .route(&format!("{path}/{{key}}"), post(with_key));
+    }
+    router
+        .layer(axum::middleware::map_response(
+            async |mut response: Response| {
+                response.headers_mut().insert(
+                    header::X_CONTENT_TYPE_OPTIONS,
+                    HeaderValue::from_static("nosniff"),
+                );
+                response
+            },
+        ))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(app)
+}
+
+type MaybeArrival = Option<Extension<Arrival>>;
+
+async fn keyless(
+    State(app): State<Arc<App>>,
+    Path(source): Path<String>,
+    arrival: MaybeArrival,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    receive(app, source, None, arrival, headers, body).await
+}
+
+async fn keyed(
+    State(app): State<Arc<App>>,
+    Path((source, key)): Path<(String, String)>,
+    arrival: MaybeArrival,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    receive(app, source, Some(key), arrival, headers, body).await
+}
+
+async fn receive(
+    app: Arc<App>,
+    source: String,
+    key: Option<String>,
+    arrival: MaybeArrival,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let started = Instant::now();
+    let id = DeliveryId(uuid::Uuid::now_v7());
+    let Arrival { url, deadline } = arrival.map_or_else(
+        || Arrival {
+            url: None,
+            deadline: started + TIME_WITHOUT_GATEWAY,
+        },
+        |Extension(arrival)| arrival,
+    );
+    let bytes = body.len();
+    let received = app
+        .receive(
+            &source,
+            key.as_deref(),
+            Delivery {
+                id,
+                headers,
+                body,
+                url,
+            },
+            deadline,
+        )
+        .await;
+    let cause = match &received {
+        Ok(_) => None,
+        Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
+        Err(Refusal::Failed(error)) => Some(error.to_string()),
+    };
+    let (status, answer) = answer(id, received);
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        answer.to_string(),
+    )
+        .into_response()
+}
+
+/// Status and body for what became of a delivery.
+fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Value) {
+    let id = id.to_string();
+    match received {
+        Ok(Receipt::Answer(Answer::Signature(signature))) => {
+            (StatusCode::OK, json!({ "signature": signature }))
+        }
+        Ok(Receipt::Done(reports)) => {
+            let outcomes: Vec<_> = reports.iter().map(outcome).collect();
+            (
+                status_of(&reports),
+                json!({"delivery": id, "outcomes": outcomes}),
+            )
+        }
+        Err(Refusal::Rejected(rejection)) => {
+            let status = match rejection {
+                Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
+                Rejection::Unauthentic => StatusCode::UNAUTHORIZED,
+                Rejection::Forbidden => StatusCode::FORBIDDEN,
+                Rejection::Unknown => StatusCode::NOT_FOUND,
+            };
+            (
+                status,
+                json!({"delivery": id, "error": rejection.to_string()}),
+            )
+        }
+        Err(Refusal::Failed(_)) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            json!({"delivery": id, "outcomes": []}),
+        ),
+    }
+}
+
+/// A failure asks for a retry; what another try would not mend is told only when nothing failed.
+fn status_of(reports: &[Report]) -> StatusCode {
+    let any = |ended| reports.iter().any(|report| report.ended == ended);
+    if any(Ended::Failed) {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else if any(Ended::Malformed) {
+        StatusCode::BAD_REQUEST
+    } else if !reports.is_empty()
+        && reports
+            .iter()
+            .all(|report| report.ended == Ended::Forbidden)
+    {
+        StatusCode::FORBIDDEN
+    } else {
+        StatusCode::OK
+    }
+}
+
+fn outcome(report: &Report) -> Value {
+    let word = match report.ended {
+        Ended::Well(outcome) => outcome.word(),
+        Ended::Failed | Ended::Malformed => "failed",
+        Ended::Forbidden => "ignored",
+    };
+    match &report.about {
+        About::Object { bucket, key } => {
+            json!({"job": "mirror", "bucket": bucket, "key": key, "outcome": word})
+        }
+        About::Measurement(measurement) => {
+            json!({"job": "summary", "measurement": measurement, "outcome": word})
+        }
+    }
+}

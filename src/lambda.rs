@@ -1,0 +1,207 @@
+//! The edge towards Lambda: every way in which the function can be started, told apart by the shape of the event.
+
+use crate::http::Arrival;
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::BodyExt as _;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
+use lambda_http::aws_lambda_events::encodings::Body as LambdaBody;
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::{Context, Error, LambdaEvent};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+/// What an API in front of the function waits for an answer: REST APIs 29 s, HTTP APIs 30 s.
+const REST_API_WAITS: Duration = Duration::from_secs(29);
+const HTTP_API_WAITS: Duration = Duration::from_secs(30);
+/// Work stops this long before somebody stops waiting: time to drop an upload and to answer.
+const MARGIN: Duration = Duration::from_secs(3);
+
+/// A way in which the function can be started.
+enum Invocation {
+    /// API Gateway's HTTP API, or a Function URL, which has the same shape.
+    HttpV2(Http),
+    /// API Gateway's REST API.
+    RestV1(Http),
+}
+
+/// A request, whatever brought it.
+struct Http {
+    method: Method,
+    /// What the router is asked for: the path without the stage, and the query.
+    target: String,
+    headers: HeaderMap,
+    body: Bytes,
+    url: Option<String>,
+    /// Until when somebody waits at the other end, counted from when the request came.
+    waiting: Option<(SystemTime, Duration)>,
+}
+
+/// An answer in the shape of the invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// For an HTTP API or a Function URL.
+    HttpV2(ApiGatewayV2httpResponse),
+    /// For a REST API.
+    RestV1(ApiGatewayProxyResponse),
+}
+
+/// Answers one invocation.
+///
+/// # Errors
+/// The event has none of the known shapes: the invocation fails and says so.
+pub async fn dispatch(router: Router, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Error> {
+    let invocation = parse(event.payload.get())?;
+    let (http, rest) = match invocation {
+        Invocation::HttpV2(http) => (http, false),
+        Invocation::RestV1(http) => (http, true),
+    };
+    let left = time_left(SystemTime::now(), deadline_of(&event.context), http.waiting);
+    let mut request = Request::new(Body::from(http.body));
+    *request.method_mut() = http.method;
+    *request.headers_mut() = http.headers;
+    // A path that is no URI is the sender's, and there is no such route.
+    *request.uri_mut() = http.target.parse().unwrap_or_default();
+    request.extensions_mut().insert(Arrival {
+        url: http.url,
+        deadline: Instant::now() + left,
+    });
+    let (parts, body) = router.oneshot(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let status = i64::from(parts.status.as_u16());
+    let (body, encoded) = match std::str::from_utf8(&body) {
+        Ok(text) => (LambdaBody::Text(text.to_owned()), false),
+        Err(_) => (LambdaBody::Binary(body.to_vec()), true),
+    };
+    Ok(if rest {
+        let mut answer = ApiGatewayProxyResponse::default();
+        (
+            answer.status_code,
+            answer.headers,
+            answer.body,
+            answer.is_base64_encoded,
+        ) = (status, parts.headers, Some(body), encoded);
+        Answer::RestV1(answer)
+    } else {
+        let mut answer = ApiGatewayV2httpResponse::default();
+        (
+            answer.status_code,
+            answer.headers,
+            answer.body,
+            answer.is_base64_encoded,
+        ) = (status, parts.headers, Some(body), encoded);
+        Answer::HttpV2(answer)
+    })
+}
+
+fn deadline_of(context: &Context) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(context.deadline)
+}
+
+/// How long the work may take. An event whose sender has stopped waiting long ago did not come through a gateway: it was
+/// invoked directly, and has all the function's time.
+fn time_left(
+    now: SystemTime,
+    function_ends: SystemTime,
+    waiting: Option<(SystemTime, Duration)>,
+) -> Duration {
+    let function = function_ends.duration_since(now).unwrap_or_default();
+    let sender = waiting.and_then(|(since, patience)| {
+        patience.checked_sub(now.duration_since(since).unwrap_or_default())
+    });
+    sender
+        .map_or(function, |sender| sender.min(function))
+        .saturating_sub(MARGIN)
+}
+
+fn parse(event: &str) -> Result<Invocation, Error> {
+    let request = serde_json::from_str::<LambdaRequest>(event)
+        .map_err(|_| "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), or of a Function URL")?;
+    match request {
+        LambdaRequest::ApiGatewayV2(v2) => {
+            let context = v2.request_context;
+            let path = v2.raw_path.unwrap_or_else(|| "/".to_owned());
+            let query = v2.raw_query_string.filter(|query| !query.is_empty());
+            let is_function_url = context
+                .domain_name
+                .as_deref()
+                .is_some_and(|domain| domain.contains(".lambda-url."));
+            let since = context.time_epoch;
+            Ok(Invocation::HttpV2(Http {
+                method: context.http.method,
+                url: context
+                    .domain_name
+                    .map(|domain| with_query(format!("https://{domain}{path}"), query.as_deref())),
+                target: with_query(
+                    without_stage(&path, context.stage.as_deref()),
+                    query.as_deref(),
+                ),
+                body: raw(v2.body, v2.is_base64_encoded)?,
+                headers: v2.headers,
+                waiting: (!is_function_url).then(|| (at(since), HTTP_API_WAITS)),
+            }))
+        }
+        LambdaRequest::ApiGatewayV1(v1) => {
+            let context = v1.request_context;
+            let path = v1.path.unwrap_or_else(|| "/".to_owned());
+            let called = context.path.unwrap_or_else(|| path.clone());
+            let parameters = if v1.multi_value_query_string_parameters.is_empty() {
+                v1.query_string_parameters
+            } else {
+                v1.multi_value_query_string_parameters
+            };
+            let query = Some(parameters.to_query_string()).filter(|query| !query.is_empty());
+            let mut headers = v1.multi_value_headers;
+            for (name, value) in &v1.headers {
+                headers.entry(name).or_insert_with(|| value.clone());
+            }
+            Ok(Invocation::RestV1(Http {
+                method: v1.http_method,
+                url: context.domain_name.map(|domain| {
+                    with_query(format!("https://{domain}{called}"), query.as_deref())
+                }),
+                target: with_query(path, query.as_deref()),
+                body: raw(v1.body, v1.is_base64_encoded)?,
+                headers,
+                waiting: Some((at(context.request_time_epoch), REST_API_WAITS)),
+            }))
+        }
+        _ => Err("expected an event of an API Gateway, or of a Function URL".into()),
+    }
+}
+
+fn at(epoch_ms: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(epoch_ms).unwrap_or_default())
+}
+
+fn with_query(path: String, query: Option<&str>) -> String {
+    query.map_or(path.clone(), |query| format!("{path}?{query}"))
+}
+
+/// A named stage of an HTTP API is the first segment of the path.
+fn without_stage(path: &str, stage: Option<&str>) -> String {
+    let stage = stage.filter(|stage| *stage != "$default" && !stage.is_empty());
+    let rest = stage
+        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
+        .filter(|rest| rest.starts_with('/'));
+    rest.unwrap_or(path).to_owned()
+}
+
+fn raw(body: Option<String>, is_base64: bool) -> Result<Bytes, Error> {
+    match body {
+        None => Ok(Bytes::new()),
+        Some(text) if is_base64 => Ok(STANDARD
+            .decode(text)
+            .map_err(|_| "the event's body is not the base64 that it says it is")?
+            .into()),
+        Some(text) => Ok(text.into()),
+    }
+}
