@@ -15,9 +15,9 @@ use aws_smithy_types::date_time::Format;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -146,15 +146,15 @@ impl Intdash {
     }
 
     /// Notes the request, and lets it pass or says how it is refused.
-    fn admit(&self, target: String, headers: &HeaderMap) -> Result<(), Response> {
+    fn admit(&self, target: String, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut inner = self.lock();
         inner.requests.push(target);
         if let Some(status) = inner.refusals.pop_front() {
-            return Err(refusal(status, "refused", "told to refuse this request"));
+            return Err(Refusal(status, "refused", "told to refuse this request"));
         }
-        let token = headers.get("x-intdash-token").map(|v| v.as_bytes());
+        let token = headers.get("x-intdash-token").map(HeaderValue::as_bytes);
         if token != Some(inner.token.as_bytes()) {
-            return Err(refusal(
+            return Err(Refusal(
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
                 "X-Intdash-Token is missing or wrong",
@@ -163,13 +163,13 @@ impl Intdash {
         Ok(())
     }
 
-    fn find(&self, measurement: &str) -> Result<Arc<Vec<Line>>, Response> {
+    fn find(&self, measurement: &str) -> Result<Arc<Vec<Line>>, Refusal> {
         self.lock()
             .measurements
             .get(measurement)
             .cloned()
             .ok_or_else(|| {
-                refusal(
+                Refusal(
                     StatusCode::NOT_FOUND,
                     "not_found",
                     "there is no such measurement",
@@ -182,28 +182,17 @@ async fn measurement(
     State(server): State<Intdash>,
     Path((project, uuid)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Refusal> {
     let target = format!("/api/v1/projects/{project}/measurements/{uuid}");
-    match server
-        .admit(target, &headers)
-        .and_then(|()| server.find(&uuid))
-    {
-        Ok(lines) => {
-            let points = lines.len();
-            let body = json!({
-                "uuid": uuid, "name": "a local measurement", "basetime": "2024-12-25T00:23:50.972454Z",
-                "basetime_type": "ntp", "completed": true, "max_elapsed_time": points * 1000,
-                "sequences": {"expected_data_points": points, "received_data_points": points,
-                              "received_chunks_ratio": 1.0, "status": "completed"},
-            });
-            answer(
-                StatusCode::OK,
-                "application/json; charset=utf-8",
-                Body::from(body.to_string()),
-            )
-        }
-        Err(refused) => refused,
-    }
+    server.admit(target, &headers)?;
+    let points = server.find(&uuid)?.len();
+    let body = json!({
+        "uuid": uuid, "name": "a local measurement", "basetime": "2024-12-25T00:23:50.972454Z",
+        "basetime_type": "ntp", "completed": true, "max_elapsed_time": points * 1000,
+        "sequences": {"expected_data_points": points, "received_data_points": points,
+                      "received_chunks_ratio": 1.0, "status": "completed"},
+    });
+    Ok(answer(StatusCode::OK, Body::from(body.to_string())))
 }
 
 async fn data(
@@ -211,38 +200,35 @@ async fn data(
     Path(project): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
     let target = format!("/api/v1/projects/{project}/data?{query}");
-    if let Err(refused) = server.admit(target, &headers) {
-        return refused;
-    }
+    server.admit(target, &headers)?;
     let wanted = Wanted::parse(&query);
-    let lines = match server.find(&wanted.name) {
-        Ok(lines) => lines,
-        Err(refused) => return refused,
-    };
+    let lines = server.find(&wanted.name)?;
     let data_name = server.lock().data_name;
     let points = Points::new(lines, wanted, data_name);
     let body = Body::from_stream(futures_util::stream::iter(points));
-    answer(StatusCode::OK, "application/json; charset=utf-8", body)
+    Ok(answer(StatusCode::OK, body))
 }
 
-fn refusal(status: StatusCode, error: &str, description: &str) -> Response {
-    let body = json!({"error": error, "error_description": description});
-    answer(
-        status,
-        "application/json; charset=utf-8",
-        Body::from(body.to_string()),
-    )
+/// Why a request gets no data, in the server's words.
+struct Refusal(StatusCode, &'static str, &'static str);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, error, description) = self;
+        let body = json!({"error": error, "error_description": description});
+        answer(status, Body::from(body.to_string()))
+    }
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Response {
+fn answer(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,
-        header::HeaderValue::from_static(content_type),
+        HeaderValue::from_static("application/json; charset=utf-8"),
     );
     response
 }
@@ -250,4 +236,52 @@ fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Respons
 fn rfc3339(time: Option<DateTime>) -> String {
     time.and_then(|time| time.fmt(Format::DateTime).ok())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn served(server: &Intdash) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(server.clone().serve(listener, std::future::pending()));
+        format!("{url}/api/v1/projects/{DEFAULT_PROJECT}/data?name={SAMPLE_MEASUREMENT}")
+    }
+
+    async fn ask(url: &str, token: &str) -> reqwest::Response {
+        let request = reqwest::Client::new().get(url);
+        request
+            .header("X-Intdash-Token", token)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn streams_a_line_per_point_to_who_has_the_token() {
+        let server = Intdash::with_sample("token");
+        let url = served(&server).await;
+        assert_eq!(ask(&url, "other").await.status(), 401);
+        let response = ask(&url, "token").await;
+        assert_eq!(response.status(), 200);
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], "application/json; charset=utf-8");
+        assert_eq!(headers["transfer-encoding"], "chunked");
+        let text = response.text().await.unwrap();
+        assert_eq!(text.lines().count(), 1000);
+        assert_eq!(server.requests().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn refuses_as_often_as_told_and_breaks_where_told() {
+        let server = Intdash::with_sample("token");
+        let url = served(&server).await;
+        server.refuse_next(1, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(ask(&url, "token").await.status(), 500);
+        server.break_after(SAMPLE_MEASUREMENT, 500);
+        let response = ask(&url, "token").await;
+        assert_eq!(response.status(), 200, "it breaks later");
+        assert!(response.text().await.is_err());
+    }
 }

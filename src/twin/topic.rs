@@ -22,6 +22,7 @@ use uuid::Uuid;
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 /// What SNS takes at most of one message.
 const MESSAGE_BYTES: usize = 256 * 1024;
+/// A subject must be shorter than this.
 const SUBJECT_CHARS: usize = 100;
 /// Notices that a slow subscriber may lag behind before it misses some.
 const BACKLOG: usize = 256;
@@ -155,14 +156,14 @@ impl Topic {
         };
         self.lock().notices.push(notice.clone());
         // Nobody listening is no failure.
-        let _ = self.0.published.send(notice);
+        self.0.published.send(notice).ok();
         Ok(Uuid::now_v7().to_string())
     }
 }
 
-/// A subject as the service takes it: ASCII in one line, up to 100 characters, beginning with no space.
+/// A subject as the service takes it: ASCII in one line, less than 100 characters, beginning with no space.
 fn is_legal_subject(subject: &str) -> bool {
-    (1..=SUBJECT_CHARS).contains(&subject.len())
+    (1..SUBJECT_CHARS).contains(&subject.len())
         && subject.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && !subject.starts_with(' ')
 }

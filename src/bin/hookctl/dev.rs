@@ -6,7 +6,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Args;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -16,10 +16,11 @@ use tokio::task::JoinSet;
 use hookwork::app::App;
 use hookwork::clients::Aws;
 use hookwork::config::Config;
+use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::Intdash;
 use hookwork::twin::s3;
 use hookwork::twin::sender::{Handshake, Hook, Report};
-use hookwork::twin::topic::Topic;
+use hookwork::twin::topic::{Notice, Topic};
 
 use crate::print::{Printer, Row};
 use storage::Storage;
@@ -40,6 +41,9 @@ const INTDASH_SECRET: &str = "local-secret-of-exactly-32-chars";
 const INTDASH_TOKEN: &str = "local-api-token";
 /// How long the servers may take to finish what they have begun.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a mail waits for the line of the delivery that it came of.
+const MAIL_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The options of `hookctl dev`.
 #[derive(Debug, Args)]
@@ -77,13 +81,14 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         ended = session => ended,
         () = interrupted() => {
             printer.line("\nstopped");
-            Ok(0)
+            // A demonstration that was cut short has shown nothing.
+            Ok(usize::from(options.once))
         }
     };
     // The receivers may all be gone when the start failed.
-    let _ = stop.send(true);
+    stop.send(true).ok();
     let all_ended = async { while servers.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(STOP_LIMIT, all_ended).await;
+    tokio::time::timeout(STOP_LIMIT, all_ended).await.ok();
     Ok(match ended? {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -102,7 +107,7 @@ struct Local {
     unregistered: Option<Unregistered>,
     reports: mpsc::UnboundedReceiver<Report>,
     rows: mpsc::UnboundedReceiver<Row>,
-    mails: broadcast::Receiver<hookwork::twin::topic::Notice>,
+    mails: broadcast::Receiver<Notice>,
 }
 
 struct Unregistered {
@@ -116,6 +121,11 @@ impl Local {
         servers: &mut JoinSet<io::Result<()>>,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Self> {
+        ensure!(
+            options.port != options.s3_port || options.port == 0,
+            "PORT and S3_PORT are both {}; choose two different ones",
+            options.port
+        );
         let function = listen(options.port, "PORT").await?;
         let s3_side = listen(options.s3_port, "S3_PORT").await?;
         let intdash_side = listen(0, "").await?;
@@ -127,7 +137,14 @@ impl Local {
 
         let store = s3::Store::new(&[ORIGIN, BACKUP]);
         let changes = store.watch();
-        servers.spawn(s3::serve(store, s3_side, stopped(stopping)));
+        let stop = stopped(stopping);
+        servers.spawn(async move {
+            tokio::select! {
+                () = s3::serve(s3_side, store, Faults::default()) => {}
+                () = stop => {}
+            }
+            Ok(())
+        });
         let topic = Topic::new(TOPIC_ARN);
         servers.spawn(topic.clone().serve(topic_side, stopped(stopping)));
         let intdash = Intdash::with_sample(INTDASH_TOKEN);
@@ -194,22 +211,30 @@ impl Local {
         while self.reports.try_recv().is_ok() {}
         self.mails = self.topic.subscribe();
         printer.delivery_columns();
+        let mut mails = Vec::new();
         loop {
             tokio::select! {
-                Some(row) = self.rows.recv() => printer.delivery(&row),
+                Some(row) = self.rows.recv() => {
+                    printer.delivery(&row);
+                    mails.drain(..).for_each(|mail| printer.mail(&mail));
+                }
+                // A mail goes out before its delivery is answered; it is shown below the delivery's line.
+                () = tokio::time::sleep(MAIL_PATIENCE), if !mails.is_empty() => {
+                    mails.drain(..).for_each(|mail| printer.mail(&mail));
+                }
+                mail = self.mails.recv() => match mail {
+                    Ok(notice) => mails.push(notice),
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        printer.detail("missed", &format!("{missed} mails that came too fast to be shown"));
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
                 Some(report) = self.reports.recv() => {
                     if !report.is_accepted() {
                         let key = &report.change.key;
                         printer.detail("gave up", &format!("after {} tries: {key}", report.attempts));
                     }
                 }
-                mail = self.mails.recv() => match mail {
-                    Ok(notice) => printer.mail(&notice),
-                    Err(broadcast::error::RecvError::Lagged(missed)) => {
-                        printer.detail("missed", &format!("{missed} mails that came too fast to be shown"));
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return,
-                },
                 else => return,
             }
         }
@@ -265,7 +290,7 @@ fn stopped(stopping: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send 
     let mut stopping = stopping.clone();
     async move {
         // A sender that is gone means the same.
-        let _ = stopping.wait_for(|stop| *stop).await;
+        stopping.wait_for(|stop| *stop).await.ok();
     }
 }
 

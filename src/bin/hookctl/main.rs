@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lambda_runtime::tracing::subscriber::{self, EnvFilter};
+use tracing::level_filters::LevelFilter;
 
 mod dev;
 mod print;
@@ -40,12 +40,12 @@ async fn main() -> ExitCode {
 
 /// The function's log goes to stderr and is quiet unless `LOG_LEVEL` asks, so that stdout stays readable.
 fn log_to_stderr() {
-    let filter = std::env::var("LOG_LEVEL")
+    let level = std::env::var("LOG_LEVEL")
         .ok()
-        .and_then(|level| EnvFilter::try_new(level).ok())
-        .unwrap_or_else(|| EnvFilter::new("warn"));
-    subscriber::fmt()
-        .with_env_filter(filter)
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::WARN);
+    tracing_subscriber::fmt()
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();

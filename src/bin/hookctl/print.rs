@@ -11,7 +11,8 @@ use hookwork::twin::topic::Notice;
 
 /// Where the right edge of a step's line and of the box is.
 const WIDTH: usize = 96;
-const WHAT_WIDTH: usize = 52;
+const WHAT_WIDTH: usize = 46;
+const LABEL_WIDTH: usize = 13;
 
 /// How to print on this stdout.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +38,8 @@ impl Printer {
     /// Writes one line. A reader that went away is no reason to fail.
     pub(crate) fn line(&self, text: &str) {
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{text}");
-        let _ = out.flush();
+        writeln!(out, "{text}").ok();
+        out.flush().ok();
     }
 
     /// A heading.
@@ -72,7 +73,7 @@ impl Printer {
 
     /// A detail below a step, a heading or nothing.
     pub(crate) fn detail(&self, label: &str, text: &str) {
-        let label = self.paint("2", &format!("{label:<11}"));
+        let label = self.paint("2", &format!("{label:<LABEL_WIDTH$}"));
         self.line(&format!("       {label}{}", clean(text)));
     }
 
@@ -183,7 +184,7 @@ fn clean(text: &str) -> String {
     for character in text.chars() {
         if character.is_control() {
             // Writing to a String cannot fail.
-            let _ = write!(clean, "{}", character.escape_default());
+            write!(clean, "{}", character.escape_default()).ok();
         } else {
             clean.push(character);
         }
@@ -191,15 +192,21 @@ fn clean(text: &str) -> String {
     clean
 }
 
+/// The rows of `text`, broken between words where there is a place to.
 fn wrap(text: &str, room: usize) -> Vec<String> {
-    let characters: Vec<char> = text.chars().collect();
-    if characters.is_empty() {
-        return vec![String::new()];
+    let mut rows = Vec::new();
+    let mut rest: Vec<char> = text.chars().collect();
+    while rest.len() > room {
+        let space = rest[..=room].iter().rposition(|c| *c == ' ');
+        let (end, next) = match space.filter(|at| *at > 0) {
+            Some(at) => (at, at + 1),
+            None => (room, room),
+        };
+        rows.push(rest[..end].iter().collect());
+        rest.drain(..next);
     }
-    characters
-        .chunks(room)
-        .map(|row| row.iter().collect())
-        .collect()
+    rows.push(rest.into_iter().collect());
+    rows
 }
 
 #[cfg(test)]
@@ -227,5 +234,7 @@ mod tests {
     fn wraps_long_rows_and_keeps_empty_ones() {
         assert_eq!(wrap("", 4), [""]);
         assert_eq!(wrap("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrap("ab cdef", 4), ["ab", "cdef"]);
     }
 }

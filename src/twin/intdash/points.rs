@@ -163,7 +163,7 @@ impl Points {
             data,
         };
         // A Vec takes every byte, and every key of these values is a string.
-        let _ = serde_json::to_writer(&mut self.text, &line);
+        serde_json::to_writer(&mut self.text, &line).ok();
         self.text.push(b'\n');
     }
 

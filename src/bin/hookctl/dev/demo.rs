@@ -1,13 +1,13 @@
 //! The main job, step by step: each step is done by the means of a user or a sender, checked from outside, and printed.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 
 use hookwork::twin::intdash::{self, Delivery, SAMPLE_MEASUREMENT};
-use hookwork::twin::s3::{Change, ChangeEvent};
+use hookwork::twin::s3::{Change, ChangeKind};
 use hookwork::twin::topic::Notice;
 
 use super::storage::Object;
@@ -46,42 +46,31 @@ pub(super) async fn run(local: &mut Local, printer: &Printer) -> usize {
         number: 0,
         wrong: 0,
     };
-    steps.show("The function answers", ping(local)).await;
+    let step = Box::pin(ping(local));
+    steps.show("The function answers", step).await;
+    let step = Box::pin(handshake(local));
     steps
-        .show(
-            "VK's handshake is answered with the right signature",
-            handshake(local),
-        )
+        .show("VK's handshake is answered with the right signature", step)
         .await;
+    let step = Box::pin(small_object(local));
     steps
-        .show(
-            "An object put into origin appears in backup",
-            small_object(local),
-        )
+        .show("An object put into origin appears in backup", step)
         .await;
+    let step = Box::pin(large_object(local));
+    steps.show("So does a large one, put in parts", step).await;
+    let step = Box::pin(removal(local));
     steps
-        .show("So does a large one, put in parts", large_object(local))
+        .show("Its removal from origin removes it from backup", step)
         .await;
+    let step = Box::pin(forged_removal(local));
+    steps.show("A forged removal removes nothing", step).await;
+    let step = Box::pin(summary(local));
     steps
-        .show(
-            "Its removal from origin removes it from backup",
-            removal(local),
-        )
+        .show("A signed delivery of intdash becomes a mail", step)
         .await;
+    let step = Box::pin(wrong_signature(local));
     steps
-        .show("A forged removal removes nothing", forged_removal(local))
-        .await;
-    steps
-        .show(
-            "A signed delivery of intdash becomes a mail",
-            summary(local),
-        )
-        .await;
-    steps
-        .show(
-            "A delivery with a wrong signature is refused",
-            wrong_signature(local),
-        )
+        .show("A delivery with a wrong signature is refused", step)
         .await;
     printer.line("");
     match steps.wrong {
@@ -217,9 +206,10 @@ async fn forged_removal(local: &mut Local) -> Result<Proof> {
     let forged = Change {
         bucket: ORIGIN.to_owned(),
         key: SMALL_KEY.to_owned(),
-        event: ChangeEvent::Delete,
+        event: ChangeKind::Delete,
         etag: String::new(),
         size: 0,
+        at: SystemTime::now(),
     };
     let told = local.hook.tell(&local.http, &forged);
     let answer = tokio::time::timeout(LIMIT, told)

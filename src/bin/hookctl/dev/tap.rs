@@ -39,14 +39,15 @@ async fn tap(State(rows): State<UnboundedSender<Row>>, request: Request, next: N
     };
     let heard = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
     // Nobody printing is no failure.
-    let _ = rows.send(Row {
+    rows.send(Row {
         time: time_of_day(SystemTime::now()),
         source: source(&path),
         what: what(&heard),
         status: parts.status.as_u16(),
         outcome: outcome(parts.status, &answer),
         took: started.elapsed(),
-    });
+    })
+    .ok();
     Response::from_parts(parts, Body::from(answer))
 }
 
@@ -102,7 +103,10 @@ fn what(body: &[u8]) -> String {
         let id = text("/measurement_uuid").unwrap_or_default();
         return format!("{resource} {action} {id}");
     }
-    format!("{} bytes", body.len())
+    match body.len() {
+        HEARD_BYTES.. => format!("{} KiB or more", HEARD_BYTES / 1024),
+        length => format!("{length} bytes"),
+    }
 }
 
 /// The distinct outcomes of the answer, or what else the status means.
@@ -168,6 +172,6 @@ mod tests {
         assert_eq!(back, sent);
         let row = told.recv().await.unwrap();
         assert_eq!((row.source.as_str(), row.status), ("x", 200));
-        assert_eq!(row.what, format!("{HEARD_BYTES} bytes"));
+        assert_eq!(row.what, "64 KiB or more");
     }
 }
