@@ -168,13 +168,11 @@ impl Intdash {
             .measurements
             .get(measurement)
             .cloned()
-            .ok_or_else(|| {
-                Refusal(
-                    StatusCode::NOT_FOUND,
-                    "not_found",
-                    "there is no such measurement",
-                )
-            })
+            .ok_or(Refusal(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such measurement",
+            ))
     }
 }
 

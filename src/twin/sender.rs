@@ -23,10 +23,13 @@ pub struct Answer {
     pub body: String,
 }
 
+/// How long a sender waits for an answer: longer than the front door of a function ever takes.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
 /// Posts `body` and waits for the answer.
 ///
 /// # Errors
-/// When no answer came.
+/// When no answer came in time.
 pub async fn post(
     client: &reqwest::Client,
     url: &str,
@@ -38,7 +41,11 @@ pub async fn post(
         .fold(client.post(url), |request, (name, value)| {
             request.header(*name, *value)
         });
-    let response = request.body(body.to_owned()).send().await?;
+    let response = request
+        .timeout(ANSWER_LIMIT)
+        .body(body.to_owned())
+        .send()
+        .await?;
     Ok(Answer {
         status: response.status().as_u16(),
         body: response.text().await?,

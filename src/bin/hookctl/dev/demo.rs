@@ -221,6 +221,11 @@ async fn forged_removal(local: &mut Local) -> Result<Proof> {
         answer.status,
         answer.body
     );
+    ensure!(
+        !answer.body.contains("\"deleted\""),
+        "the function believed it: {:?}",
+        answer.body
+    );
     same_in_backup(local, SMALL_KEY, &small()).await?;
     Ok(Proof::of([
         ("key", SMALL_KEY.to_owned()),

@@ -33,7 +33,7 @@ pub(super) fn print(local: &Local, printer: &Printer) {
     let body = Delivery::new(SAMPLE_MEASUREMENT, "completed").body();
     let signed = signature(INTDASH_SECRET, body.as_bytes());
     show(&[
-        format!("curl {url}/hooks/intdash -H '{SIGNATURE_HEADER}: {signed}' \\"),
+        format!("curl -s {url}/hooks/intdash -H '{SIGNATURE_HEADER}: {signed}' \\"),
         format!("  -d '{body}'"),
     ]);
     printer.line("");
