@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(status, 200);
         assert!(answer.contains("<PublishResult><MessageId>"), "{answer}");
         let notice = live.recv().await.unwrap();
-        assert_eq!(topic.notices(), [notice.clone()]);
+        assert_eq!(topic.notices(), std::slice::from_ref(&notice));
         assert_eq!(notice.subject.as_deref(), Some("A subject"));
         assert_eq!(notice.message, "Average: 1\nsecond & third=line");
         assert_eq!(notice.attributes["source"], "intdash");
