@@ -1,0 +1,240 @@
+//! What `hookctl` prints looks like this: ticks, aligned details, a mail in a box, one line per delivery.
+//!
+//! Colour only on a terminal and never against `NO_COLOR`; plain ASCII where the locale is not UTF-8. Text that came
+//! over the wire is printed without its control characters.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use hookwork::twin::topic::Notice;
+
+/// Where the right edge of a step's line and of the box is.
+const WIDTH: usize = 96;
+const WHAT_WIDTH: usize = 46;
+const LABEL_WIDTH: usize = 13;
+
+/// How to print on this stdout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printer {
+    colour: bool,
+    unicode: bool,
+}
+
+impl Printer {
+    /// As the environment wants it.
+    pub(crate) fn from_environment() -> Self {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        Self {
+            colour: std::io::stdout().is_terminal()
+                && set("NO_COLOR").is_none()
+                && set("TERM").as_deref() != Some("dumb"),
+            unicode: locale.contains("utf-8") || locale.contains("utf8"),
+        }
+    }
+
+    /// Writes one line. A reader that went away is no reason to fail.
+    pub(crate) fn line(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}").ok();
+        out.flush().ok();
+    }
+
+    /// A heading.
+    pub(crate) fn heading(&self, text: &str) {
+        self.line(&format!("\n{}\n", self.paint("1", text)));
+    }
+
+    /// A step that was checked and right.
+    pub(crate) fn passed(&self, number: usize, title: &str, took: Duration) {
+        let tick = if self.unicode { "✓" } else { "ok" };
+        let took = milliseconds(took);
+        let gap = WIDTH.saturating_sub(7 + title.chars().count() + took.len());
+        self.line(&format!(
+            " {} {number}  {title}{:gap$}{}",
+            self.paint("32", &format!("{tick:<2}")),
+            "",
+            self.paint("2", &took)
+        ));
+    }
+
+    /// A step that was wrong, and why.
+    pub(crate) fn failed(&self, number: usize, title: &str, why: &str) {
+        let cross = if self.unicode { "✗" } else { "!!" };
+        self.line(&format!(
+            " {} {number}  {}",
+            self.paint("31", &format!("{cross:<2}")),
+            self.paint("31", title)
+        ));
+        self.detail("why", why);
+    }
+
+    /// A detail below a step, a heading or nothing.
+    pub(crate) fn detail(&self, label: &str, text: &str) {
+        let label = self.paint("2", &format!("{label:<LABEL_WIDTH$}"));
+        self.line(&format!("       {label}{}", clean(text)));
+    }
+
+    /// A mail as it would be sent, in a box.
+    pub(crate) fn mail(&self, notice: &Notice) {
+        let [across, down, tl, tr, bl, br] = if self.unicode {
+            ["─", "│", "┌", "┐", "└", "┘"]
+        } else {
+            ["-", "|", "+", "+", "+", "+"]
+        };
+        let room = WIDTH - 11;
+        let subject = notice.subject.as_deref().unwrap_or("(none)");
+        let mut rows = wrap(&format!("Subject: {}", clean(subject)), room);
+        rows.push(String::new());
+        for text in notice.message.lines() {
+            rows.extend(wrap(&clean(text), room));
+        }
+        let edge = across.repeat(room + 2);
+        self.line(&format!(
+            "       {}",
+            self.paint("2", &format!("{tl}{edge}{tr}"))
+        ));
+        for row in rows {
+            let down = self.paint("2", down);
+            let gap = room.saturating_sub(row.chars().count());
+            self.line(&format!("       {down} {row}{:gap$} {down}", ""));
+        }
+        self.line(&format!(
+            "       {}",
+            self.paint("2", &format!("{bl}{edge}{br}"))
+        ));
+    }
+
+    /// The names of the columns of [`Printer::delivery`].
+    pub(crate) fn delivery_columns(&self) {
+        let text = format!(
+            " {:<9}  {:<8}  {:<WHAT_WIDTH$}  {:<16}  {:>8}",
+            "time", "source", "what", "outcome", "took"
+        );
+        self.line(&self.paint("2", &text));
+    }
+
+    /// One delivery in one line.
+    pub(crate) fn delivery(&self, row: &Row) {
+        let what = self.shorten(&clean(&row.what), WHAT_WIDTH);
+        let colour = if row.status < 400 { "32" } else { "31" };
+        let outcome = self.shorten(&format!("{} {}", row.status, clean(&row.outcome)), 16);
+        self.line(&format!(
+            " {:<9}  {:<8}  {what:<WHAT_WIDTH$}  {}  {:>8}",
+            row.time,
+            self.shorten(&clean(&row.source), 8),
+            self.paint(colour, &format!("{outcome:<16}")),
+            milliseconds(row.took)
+        ));
+    }
+
+    /// `text` in at most `room` characters, its two ends kept.
+    fn shorten(&self, text: &str, room: usize) -> String {
+        let length = text.chars().count();
+        if length <= room {
+            return text.to_owned();
+        }
+        let dots = if self.unicode { "…" } else { ".." };
+        let keep = room - dots.chars().count();
+        let (head, tail) = (keep / 2, keep - keep / 2);
+        let start: String = text.chars().take(head).collect();
+        let end: String = text.chars().skip(length - tail).collect();
+        format!("{start}{dots}{end}")
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// One delivery as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) time: String,
+    pub(crate) source: String,
+    pub(crate) what: String,
+    pub(crate) status: u16,
+    pub(crate) outcome: String,
+    pub(crate) took: Duration,
+}
+
+/// Bytes for people.
+pub(crate) fn bytes(count: usize) -> String {
+    const MIB: usize = 1024 * 1024;
+    if count >= MIB && count.is_multiple_of(MIB) {
+        format!("{} MiB", count / MIB)
+    } else {
+        format!("{count} bytes")
+    }
+}
+
+fn milliseconds(took: Duration) -> String {
+    format!("{} ms", took.as_millis())
+}
+
+/// The text with its control characters made visible: it may come from anywhere.
+fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            // Writing to a String cannot fail.
+            write!(clean, "{}", character.escape_default()).ok();
+        } else {
+            clean.push(character);
+        }
+    }
+    clean
+}
+
+/// The rows of `text`, broken between words where there is a place to.
+fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut rest: Vec<char> = text.chars().collect();
+    while rest.len() > room {
+        let space = rest[..=room].iter().rposition(|c| *c == ' ');
+        let (end, next) = match space.filter(|at| *at > 0) {
+            Some(at) => (at, at + 1),
+            None => (room, room),
+        };
+        rows.push(rest[..end].iter().collect());
+        rest.drain(..next);
+    }
+    rows.push(rest.into_iter().collect());
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_control_characters_instead_of_obeying_them() {
+        assert_eq!(clean("a\x1b[2Jb\r"), "a\\u{1b}[2Jb\\r");
+        assert_eq!(clean("ключ"), "ключ");
+    }
+
+    #[test]
+    fn shortens_the_middle_and_keeps_both_ends() {
+        let plain = Printer {
+            colour: false,
+            unicode: false,
+        };
+        assert_eq!(plain.shorten("abcdefghij", 10), "abcdefghij");
+        assert_eq!(plain.shorten("abcdefghijk", 10), "abcd..hijk");
+        assert_eq!(plain.shorten("ключключключ", 6), "кл..юч");
+    }
+
+    #[test]
+    fn wraps_long_rows_and_keeps_empty_ones() {
+        assert_eq!(wrap("", 4), [""]);
+        assert_eq!(wrap("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrap("ab cdef", 4), ["ab", "cdef"]);
+    }
+}
