@@ -434,10 +434,13 @@ class Outputs(unittest.TestCase):
         )
 
     def test_name_all_that_an_operator_looks_for(self):
-        wanted = {"BackupBucket", "NoticeTopicArn", "SecretsArn", "FunctionName", "LogGroup", "PutSecretsCommand"}
+        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand"}
         self.assertLessEqual(wanted, set(self.outputs))
         for it in self.outputs.values():
             self.assertTrue(it["Description"])
+
+    def test_none_has_the_name_of_a_parameter_which_sam_build_would_put_in_its_place(self):
+        self.assertFalse(set(self.outputs) & set(TEMPLATE["Parameters"]))
 
     def test_nothing_is_exported_under_a_fixed_name(self):
         self.assertFalse([name for name, it in self.outputs.items() if "Export" in it])
