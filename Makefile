@@ -1,0 +1,112 @@
+# Needs Rust, Python 3 and make; the rest goes into .venv, once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# The targets share one target directory, and `check` has an order.
+.NOTPARALLEL:
+
+# sam looks for cargo and for cargo-lambda on the PATH, the tests for the real servers and clients.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):$(HOME)/.cargo/bin
+export SAM_CLI_TELEMETRY := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv/.installed
+BUILT := .aws-sam/build/template.yaml
+# The template's parameters, yours to write: `make deploy` shows how. PORT and S3_PORT reach `run` and `demo` by themselves.
+PARAMETERS ?= parameters.yaml
+# More flags for sam, e.g. SAM_FLAGS="--stack-name second --no-confirm-changeset"
+SAM_FLAGS ?=
+OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
+
+.PHONY: help venv run demo test check fmt lint doc deny template build deploy invoke delete sizes clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV) ## Install what the checks need beside Rust (a minute, once)
+
+$(VENV): requirements.txt
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+# ---- On this machine
+
+run: ## Everything on this machine, offline: PORT=8080 S3_PORT=9000
+	cargo run --quiet --features dev --bin hookctl -- dev
+
+demo: ## The main job, step by step, each step checked; exits 0 only if all are right
+	cargo run --quiet --features dev --bin hookctl -- dev --once
+
+test: $(VENV) ## All tests
+	cargo test --features dev
+
+check: fmt lint doc deny template ## Format, lints, docs, licences, template, a real build, all tests
+	sam build --parameter-overrides Architecture=x86_64
+	$(MAKE) --no-print-directory test
+
+fmt:
+	cargo fmt --check
+
+# Twice: as the tests and the tools see the crate, and as the function does.
+lint:
+	cargo clippy --all-targets --features dev -- -D warnings
+	cargo clippy --lib --bin hookwork -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --lib --no-deps --features dev
+
+deny: $(VENV)
+	cargo fetch --quiet --locked
+	cargo deny --offline check licenses bans sources
+
+template: $(VENV)
+	sam validate --lint
+	cfn-lint template.yaml
+	.venv/bin/python tests/template.py
+
+# ---- In AWS
+
+build: $(VENV) ## Build the function as Lambda gets it
+	sam build $(OVERRIDES) $(SAM_FLAGS)
+
+deploy: $(VENV) ## Build and deploy: PARAMETERS=parameters.yaml
+	@test -f "$(PARAMETERS)" || { printf '%s\n' \
+	  'There is no $(PARAMETERS). It gives the parameters of template.yaml, for example:' '' \
+	  'Sources: |' \
+	  '  {"vk": {"kind": "s3", "flavor": "vk", "region": "ru-msk",' \
+	  '          "endpoint": "https://hb.ru-msk.vkcloud-storage.ru",' \
+	  '          "buckets": {"mcs0000000000/my-bucket": {"prefix": ""}}}}' \
+	  'NotificationEmail: someone@example.com' '' \
+	  'Keys and secrets do not belong in it: the output PutSecretsCommand says where they go.' >&2; exit 2; }
+	$(MAKE) --no-print-directory build SAM_FLAGS=
+	sam deploy $(OVERRIDES) $(SAM_FLAGS)
+
+invoke: $(VENV) $(BUILT) ## Run the built function on one event, in a container: EVENT=events/ping.json
+	@test -n "$(EVENT)" || { echo 'Which event? make invoke EVENT=events/ping.json' >&2; exit 2; }
+	sam local invoke Receiver --event "$(EVENT)" $(SAM_FLAGS)
+
+$(BUILT):
+	$(MAKE) --no-print-directory build SAM_FLAGS=
+
+delete: $(VENV) ## Remove the stack; the backup bucket and all that is in it stay
+	@echo 'The backup bucket stays as it is. To use it again, deploy with its name as BackupBucketName.'
+	sam delete $(SAM_FLAGS)
+
+# ---- Looking
+
+sizes: ## The artefact, the function's tree of crates, the lines of every file
+	@artefact=.aws-sam/build/Receiver/bootstrap; \
+	if test -f $$artefact; then \
+	  stat -c %s $$artefact | awk '{printf "artefact   %.1f MiB\n", $$1 / 1048576}'; \
+	else echo 'artefact   not built yet: make build'; fi
+	@cargo tree --quiet --edges normal --prefix none --target x86_64-unknown-linux-gnu | sed 's/ (.*//' | sort -u | wc -l \
+	  | awk '{print "crates     " $$1 " in the function'"'"'s tree, itself included"}'
+	@find src -name '*.rs' -exec wc -l {} + | awk '$$2 != "total"' | sort -n | awk '{l[NR] = $$1; s += $$1; f[NR] = $$2} \
+	  END {print "lines      " s " in " NR " files of src, median " l[int((NR + 1) / 2)] ", longest " l[NR]; \
+	  for (i = NR; i > 0; i--) printf "%10d %s\n", l[i], f[i]}'
+
+clean: ## Remove what was built; the installed tools stay
+	cargo clean
+	rm -rf .aws-sam

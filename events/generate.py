@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""Writes the files beside it: one invocation of the function each, and env.json for `sam local invoke`.
+
+Not needed for using them: the files are committed, and a test insists that they are what this writes. It exists because
+a delivery is signed over its exact bytes, and JSON inside JSON is no place to edit those by hand. Nothing here depends on
+the clock, on chance or on the machine.
+
+The published handshakes and signatures come from tests/vectors/vectors.json. The gateway's side of each file has the
+fields that API Gateway and function URLs send (bases: `sam local generate-event apigateway`), the sender's side the
+headers that each sender is known to send.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import uuid
+
+HERE = pathlib.Path(__file__).resolve().parent
+VECTORS = json.loads((HERE.parent / "tests/vectors/vectors.json").read_text())
+
+# What env.json expects on the machine that runs the container; README.md beside this file says how to get it there.
+S3 = "http://host.docker.internal:9000"
+SNS = "http://host.docker.internal:5000"
+INTDASH = "http://host.docker.internal:9001"
+
+API = "a1b2c3d4e5"
+DOMAIN = f"{API}.execute-api.us-east-1.amazonaws.com"
+FUNCTION_URL_DOMAIN = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws"
+ACCOUNT = "123456789012"
+VK_IP = "95.163.216.92"
+OTHER_IP = "203.0.113.7"
+TRACE = "Root=1-65a0c8d2-0123456789abcdef01234567"
+
+
+def compact(value):
+    """JSON as senders write it: no spaces, no escapes that are not needed."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def request_id(name):
+    """A request id that is the same whenever this runs."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"hookwork/events/{name}"))
+
+
+# ---- The three shapes in which a request reaches a function
+
+
+def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, encode=False):
+    """HTTP API, payload 2.0: header names in lower case, the $default stage absent from the path."""
+    headers = dict(headers or {})
+    agent = headers.get("user-agent", "")
+    headers |= {"host": DOMAIN, "x-amzn-trace-id": TRACE, "x-forwarded-for": ip, "x-forwarded-port": "443", "x-forwarded-proto": "https"}
+    if body is not None:
+        headers["content-length"] = str(len(body.encode()))
+    event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": dict(sorted(headers.items())),
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": API,
+            "domainName": DOMAIN,
+            "domainPrefix": API,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": ip, "userAgent": agent},
+            "requestId": request_id(name),
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "12/Jan/2024:05:06:10 +0000",
+            "timeEpoch": 1705035970123,
+        },
+    }
+    if body is not None:
+        event["body"] = base64.b64encode(body.encode()).decode() if encode else body
+    event["isBase64Encoded"] = encode
+    return event
+
+
+def function_url(name, path, body, headers, ip=OTHER_IP):
+    """A function URL: payload 2.0 again, with another domain and an anonymous account."""
+    event = http_api(name, path, body, headers, ip=ip)
+    event["headers"]["host"] = FUNCTION_URL_DOMAIN
+    prefix = FUNCTION_URL_DOMAIN.partition(".")[0]
+    event["requestContext"] |= {"accountId": "anonymous", "apiId": prefix, "domainName": FUNCTION_URL_DOMAIN, "domainPrefix": prefix}
+    return event
+
+
+def rest_api(name, path, body, headers, ip=OTHER_IP):
+    """REST API, payload 1.0: header names as the sender wrote them, the stage only in the request context."""
+    headers = headers | {
+        "Host": DOMAIN,
+        "X-Amzn-Trace-Id": TRACE,
+        "X-Forwarded-For": ip,
+        "X-Forwarded-Port": "443",
+        "X-Forwarded-Proto": "https",
+    }
+    headers = dict(sorted(headers.items()))
+    nobody = ["accessKey", "accountId", "caller", "cognitoAuthenticationProvider", "cognitoAuthenticationType"]
+    nobody += ["cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId", "user", "userArn"]
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": "POST",
+        "headers": headers,
+        "multiValueHeaders": {key: [value] for key, value in headers.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": {"proxy": path.lstrip("/")},
+        "stageVariables": None,
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": API,
+            "domainName": DOMAIN,
+            "domainPrefix": API,
+            "extendedRequestId": "RXl4YW1wbGVFeGFtcGxlPQ=",
+            "httpMethod": "POST",
+            "identity": {key: None for key in nobody} | {"sourceIp": ip, "userAgent": headers.get("User-Agent")},
+            "path": f"/prod{path}",
+            "protocol": "HTTP/1.1",
+            "requestId": request_id(name),
+            "requestTime": "12/Jan/2024:05:06:10 +0000",
+            "requestTimeEpoch": 1705035970123,
+            "resourceId": "1a2b3c",
+            "resourcePath": "/{proxy+}",
+            "stage": "prod",
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+# ---- What the senders say
+
+ARTICLE, DOCS = (vector for vector in VECTORS["vk_handshake"] if vector["status"] == "official")
+INTDASH_VECTOR = next(vector for vector in VECTORS["intdash_signature"] if vector["status"] == "official")
+INTDASH_WRONG = next(vector for vector in VECTORS["intdash_signature"] if vector["name"] == "lesson6+newline")
+SECRET = INTDASH_VECTOR["secret"]
+SAMPLES = VECTORS["s3_event_samples"]
+
+JSON = {"content-type": "application/json"}
+CHALLENGE = {"x-amz-sns-message-type": "SubscriptionConfirmation"}
+# VK's published event deliveries have no content type.
+NOTIFICATION = {"x-amz-sns-message-type": "Notification"}
+
+
+def vk_challenge(vector):
+    """The published body of a challenge, around the values of a published handshake."""
+    body = json.loads(VECTORS["vk_handshake_body_sample"])
+    return body | {"Timestamp": vector["timestamp"], "TopicArn": vector["topic_arn"], "Token": vector["token"]}
+
+
+def spaced(value):
+    """The same JSON as another serialiser might write it: spaces round every colon and comma, and line ends."""
+    return json.dumps(value, separators=(" , ", " : "), ensure_ascii=False, indent=2) + "\n"
+
+
+def vk_record(name, key, sequencer, removed=False):
+    """VK's published record, of the local origin bucket."""
+    record = json.loads(json.dumps(SAMPLES["vk"]["Records"][0]))
+    record["eventName"] = name
+    record["s3"]["bucket"] = {"name": "origin", "ownerIdentity": {"principalId": "mcs0000000000"}}
+    record["s3"]["object"] |= {"key": key, "sequencer": sequencer}
+    if removed:
+        del record["s3"]["object"]["eTag"], record["s3"]["object"]["size"]
+    return record
+
+
+def minio():
+    """The constructed sample, with what MinIO itself would fill into its gaps."""
+    event = json.loads(json.dumps(SAMPLES["minio_constructed_from_source"]))
+    event["Records"][0]["responseElements"] |= {
+        "x-amz-id-2": "dd9025bab4ad464b049177c95eb6ebf374d3b3fd1af9251148b658df7ac2e3e8",
+        "x-amz-request-id": "17E2B5C7D0A1F3B4",
+        "x-minio-deployment-id": "6faeded5-5cf3-4133-8a37-07c5d500207c",
+    }
+    return event
+
+
+def signed(body, secret=SECRET):
+    """intdash's signature: base64 of the HMAC over the body as it is sent."""
+    return base64.b64encode(hmac.new(secret.encode(), body.encode(), hashlib.sha256).digest()).decode()
+
+
+def intdash_headers(signature):
+    return JSON | {"x-intdash-signature-256": signature}
+
+
+# As in the article that announced the hooks: no project, no delivery id, an action that later became "completed".
+FINISHED = compact({"resource_type": "measurement", "action": "finished", "measurement_uuid": "1a14f158-2a0c-44c7-ace1-e0d21ecc93e9"})
+# A test delivery names a measurement that does not exist.
+TEST_DELIVERY = compact(
+    {
+        "delivery_uuid": "0f6f3bd0-3c33-4b0e-9a60-6d1f4f0d3d55",
+        "hook_uuid": "5b7ea816-0d3b-4df5-9104-01046ebecf51",
+        "resource_type": "measurement",
+        "action": "completed",
+        "occurred_at": "2024-12-25T00:20:11.000123Z",
+        "is_test": True,
+        "measurement_uuid": "9d1c2f5e-77a7-4b43-8b0a-3f5f2f3f6a10",
+        "project_uuid": "00000000-0000-0000-0000-000000000000",
+    }
+)
+
+CREATED = compact({"Records": [vk_record("s3:ObjectCreated:Put", "hello.txt", 1705035969)]})
+REMOVED = compact({"Records": [vk_record("s3:ObjectRemoved:Delete", "hello.txt", 1705035969, removed=True)]})
+# Each record stands alone: the last, of a name that is not known, follows a removal and is no removal.
+MULTI = compact(
+    {
+        "Records": [
+            vk_record("s3:ObjectCreated:Put", "hello.txt", 1705035969),
+            vk_record("s3:ObjectCreated:CompleteMultipartUpload", "photos/Ünï 100%+1.jpg", 1705035969),
+            vk_record("s3:ObjectRemoved:Delete", "old.txt", 1705035970, removed=True),
+            vk_record("s3:ObjectAcl:Put", "kept.txt", 1705035970),
+        ]
+    }
+)
+
+VK_OPTIONS = {"ip": VK_IP}
+SNS_HEADERS = {
+    "content-type": "text/plain; charset=UTF-8",
+    "user-agent": "Amazon Simple Notification Service Agent",
+    "x-amz-sns-message-type": "Notification",
+    "x-amz-sns-rawdelivery": "true",
+    "x-amz-sns-topic-arn": f"arn:aws:sns:us-west-2:{ACCOUNT}:object-events",
+}
+SERVER = JSON | {"user-agent": "Go-http-client/1.1"}
+REST_CHALLENGE = {"Content-Type": "application/json", "X-Amz-Sns-Message-Type": "SubscriptionConfirmation"}
+REST_INTDASH = {"Content-Type": "application/json", "X-Intdash-Signature-256": INTDASH_VECTOR["signature"]}
+INTDASH_SIGNED = intdash_headers(INTDASH_VECTOR["signature"])
+ARTICLE_BODY = compact(vk_challenge(ARTICLE))
+
+EVENTS = {
+    "ping": (http_api, "/ping", None, {"user-agent": "curl/8.5.0"}, {"method": "GET"}),
+    "vk-handshake-article": (http_api, "/hooks/vk", ARTICLE_BODY, JSON | CHALLENGE, VK_OPTIONS),
+    "vk-handshake-docs": (http_api, "/hooks/vk-docs", compact(vk_challenge(DOCS)), JSON | CHALLENGE, VK_OPTIONS),
+    "vk-handshake-rest-v1": (rest_api, "/hooks/vk", ARTICLE_BODY, REST_CHALLENGE, VK_OPTIONS),
+    "vk-handshake-base64": (http_api, "/hooks/vk", ARTICLE_BODY, JSON | CHALLENGE, VK_OPTIONS | {"encode": True}),
+    "vk-handshake-spaces": (http_api, "/hooks/vk", spaced(vk_challenge(ARTICLE)), JSON | CHALLENGE, VK_OPTIONS),
+    "vk-handshake-no-content-type": (http_api, "/hooks/vk", ARTICLE_BODY, CHALLENGE, VK_OPTIONS),
+    "vk-handshake-function-url": (function_url, "/hooks/vk", ARTICLE_BODY, JSON | CHALLENGE, VK_OPTIONS),
+    "vk-created": (http_api, "/hooks/vk", CREATED, NOTIFICATION, VK_OPTIONS),
+    "vk-removed": (http_api, "/hooks/vk", REMOVED, NOTIFICATION, VK_OPTIONS),
+    "vk-multi-record": (http_api, "/hooks/vk", MULTI, NOTIFICATION, VK_OPTIONS),
+    "vk-webhook-path": (http_api, "/webhook", CREATED, NOTIFICATION, VK_OPTIONS),
+    "vk-docs-created": (http_api, "/hooks/vk-docs", compact(SAMPLES["vk"]), NOTIFICATION, VK_OPTIONS),
+    "aws-created": (http_api, "/hooks/aws", compact(SAMPLES["aws"]), SNS_HEADERS, {}),
+    "aws-test-event": (http_api, "/hooks/aws", compact(SAMPLES["aws_test_event"]), SNS_HEADERS, {}),
+    "minio-created": (http_api, "/hooks/minio", compact(minio()), SERVER, {}),
+    "ceph-created": (http_api, "/hooks/ceph", compact(SAMPLES["ceph"]), JSON, {}),
+    "intdash-completed": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], INTDASH_SIGNED, {}),
+    "intdash-completed-rest-v1": (rest_api, "/hooks/intdash", INTDASH_VECTOR["body"], REST_INTDASH, {}),
+    "intdash-completed-base64": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], INTDASH_SIGNED, {"encode": True}),
+    "intdash-finished": (http_api, "/hooks/intdash", FINISHED, intdash_headers(signed(FINISHED)), {}),
+    "intdash-test-delivery": (http_api, "/hooks/intdash", TEST_DELIVERY, intdash_headers(signed(TEST_DELIVERY)), {}),
+    # A signature of the right length and alphabet, over other bytes.
+    "intdash-bad-signature": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], intdash_headers(INTDASH_WRONG["signature"]), {}),
+}
+
+# ---- The function's environment, for `sam local invoke`
+
+
+def s3_source(flavor, region, buckets, **more):
+    return {"kind": "s3", "flavor": flavor, "endpoint": S3, "region": region} | more | {"buckets": {name: {"prefix": prefix} for name, prefix in buckets.items()}}
+
+
+SOURCES = {
+    "vk": s3_source(
+        "vk",
+        "ru-msk",
+        {"mcs5259999770/myfiles-ash": "myfiles/", "mcs0000000000/origin": "origin/"},
+        url=ARTICLE["url"],
+        path="/webhook",
+    ),
+    "vk-docs": s3_source("vk", "ru-msk", {"mcs2883541269/bucketA": "docs/"}, url=DOCS["url"]),
+    "minio": s3_source("minio", "us-east-1", {"photos": "minio/"}),
+    "ceph": s3_source("ceph", "us-east-1", {"mybucket1": "ceph/"}),
+    "aws": s3_source("aws", "us-west-2", {"mybucket": "aws/"}),
+    "intdash": {"kind": "intdash", "url": INTDASH, "trigger": ["completed", "finished"], "data": "float64/*"},
+}
+LOCAL_KEYS = {"access_key_id": "local", "secret_access_key": "local"}
+SECRETS = {name: LOCAL_KEYS for name, source in SOURCES.items() if source["kind"] == "s3"}
+SECRETS["intdash"] = {"secrets": [SECRET], "api_token": "local"}
+
+ENVIRONMENT = {
+    "Parameters": {
+        "SOURCES": compact(SOURCES),
+        "SECRETS": compact(SECRETS),
+        "SECRETS_ARN": "",
+        "BACKUP_BUCKET": "backup",
+        "SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:hookwork-notices",
+        "LOG_LEVEL": "info",
+        "AWS_ENDPOINT_URL_S3": S3,
+        "AWS_ENDPOINT_URL_SNS": SNS,
+    }
+}
+
+
+def files():
+    """Every file by name, as it is to be."""
+    made = {f"{name}.json": shape(name, path, body, headers, **options) for name, (shape, path, body, headers, options) in EVENTS.items()}
+    made["env.json"] = ENVIRONMENT
+    return {name: json.dumps(value, indent=2, ensure_ascii=False) + "\n" for name, value in made.items()}
+
+
+if __name__ == "__main__":
+    for name, text in files().items():
+        (HERE / name).write_text(text)
+    print(f"{len(files())} files in {HERE}")
