@@ -44,7 +44,7 @@ impl Endpoint {
         tokio::spawn(serve(listener, Store::default(), Faults::new()));
         Self::at(
             &endpoint,
-            Credentials::from_keys("any", "key", None),
+            Credentials::new("any", "key", None, None, "tests"),
             Server::Twin,
         )
         .await
@@ -53,7 +53,7 @@ impl Endpoint {
     /// A bucket of its own on the shared SeaweedFS.
     pub(crate) async fn weed() -> Self {
         let weed = tokio::task::spawn_blocking(Weed::shared).await.unwrap();
-        let credentials = Credentials::from_keys(Weed::ACCESS_KEY, Weed::SECRET_KEY, None);
+        let credentials = Credentials::new(Weed::ACCESS_KEY, Weed::SECRET_KEY, None, None, "tests");
         Self::at(&weed.endpoint, credentials, Server::Weed).await
     }
 

@@ -63,7 +63,9 @@ impl Weed {
             "-s3.port.iceberg=0",
             "-master.telemetry=false",
         ]);
-        command.args(["-volume.max=100", "-master.volumeSizeLimitMB=64"]);
+        // Every bucket takes volumes of its own: one at a time, and as many as there are tests.
+        command.args(["-volume.max=1000", "-master.volumeSizeLimitMB=64"]);
+        command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
         command.arg(format!("-dir={}", data.display()));
         command.arg(format!("-s3.config={}", config.display()));
         command

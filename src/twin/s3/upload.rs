@@ -163,7 +163,7 @@ impl Upload {
         let mut segments = Vec::new();
         let mut digests = Md5::new();
         let mut crc = Content::of(Vec::new()).crc;
-        let (mut len, mut last) = (0, 0);
+        let (mut len, mut last, mut small) = (0, 0, false);
         for (index, wanted) in asked.iter().enumerate() {
             let number = wanted.part_number.ok_or_else(|| s3_error!(MalformedXML))?;
             if number <= last {
@@ -182,13 +182,14 @@ impl Upload {
             {
                 return Err(s3_error!(InvalidPart));
             }
-            if index + 1 < asked.len() && part.len < SMALLEST_PART {
-                return Err(s3_error!(EntityTooSmall));
-            }
+            small |= index + 1 < asked.len() && part.len < SMALLEST_PART;
             segments.extend_from_slice(&part.segments);
             digests.update(part.md5);
             crc.combine(&part.crc);
             len += part.len;
+        }
+        if small {
+            return Err(s3_error!(EntityTooSmall));
         }
         if asked.is_empty() {
             return Err(s3_error!(
