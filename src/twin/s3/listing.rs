@@ -1,0 +1,207 @@
+//! The pages of a listing: prefix, delimiter, where to go on, and `encoding-type=url`.
+//!
+//! It must never skip or repeat a key from one page to the next while the bucket stands still.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use s3s::dto::{
+    CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object as Entry, ObjectStorageClass,
+};
+use s3s::{S3Request, S3Result, s3_error};
+
+use super::object::Object;
+use super::service::{Answer, Service, ok};
+
+/// The most entries of one page.
+const PAGE: i32 = 1000;
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'*')
+    .remove(b'/');
+
+/// What a listing asks for.
+pub(super) struct Ask<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) delimiter: Option<&'a str>,
+    /// Go on after this key or common prefix.
+    pub(super) after: &'a str,
+    pub(super) max_keys: Option<i32>,
+    pub(super) encoding: Option<&'a EncodingType>,
+}
+
+/// One page of a listing, spelt as asked.
+pub(super) struct Page {
+    pub(super) entries: Vec<Entry>,
+    pub(super) prefixes: Vec<CommonPrefix>,
+    /// The last key or common prefix of this page, raw, when another page follows.
+    pub(super) next: Option<String>,
+    pub(super) max_keys: i32,
+}
+
+impl Ask<'_> {
+    /// The page that answers.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a negative number of keys.
+    pub(super) fn page(&self, objects: &BTreeMap<String, Arc<Object>>) -> S3Result<Page> {
+        let max_keys = self.max_keys.unwrap_or(PAGE).min(PAGE);
+        let room = usize::try_from(max_keys)
+            .map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
+        let mut page = Page {
+            entries: Vec::new(),
+            prefixes: Vec::new(),
+            next: None,
+            max_keys,
+        };
+        let mut last = self.after.to_owned();
+        let from = match self.after.is_empty() {
+            true => Bound::Unbounded,
+            false => Bound::Excluded(self.after),
+        };
+        for (key, object) in objects.range::<str, _>((from, Bound::Unbounded)) {
+            let Some(rest) = key.strip_prefix(self.prefix) else {
+                continue;
+            };
+            let folded = self
+                .delimiter
+                .filter(|delimiter| !delimiter.is_empty())
+                .and_then(|delimiter| {
+                    rest.find(delimiter)
+                        .map(|at| &key[..self.prefix.len() + at + delimiter.len()])
+                });
+            if folded == Some(last.as_str()) {
+                continue;
+            }
+            if room == 0 {
+                break;
+            }
+            if page.entries.len() + page.prefixes.len() == room {
+                page.next = Some(last);
+                break;
+            }
+            match folded {
+                Some(prefix) => {
+                    page.prefixes.push(CommonPrefix {
+                        prefix: Some(self.spell(prefix)),
+                    });
+                    last = prefix.to_owned();
+                }
+                None => {
+                    page.entries.push(self.entry(key, object));
+                    last.clone_from(key);
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    /// A key, prefix or delimiter as the asker wants it spelt.
+    pub(super) fn spell(&self, text: &str) -> String {
+        spell(self.encoding, text)
+    }
+
+    fn entry(&self, key: &str, object: &Object) -> Entry {
+        Entry {
+            key: Some(self.spell(key)),
+            e_tag: Some(ETag::Strong(object.etag.clone())),
+            size: Some(object.len as i64),
+            last_modified: Some(object.last_modified.into()),
+            storage_class: Some(ObjectStorageClass::from_static(
+                ObjectStorageClass::STANDARD,
+            )),
+            ..Entry::default()
+        }
+    }
+}
+
+/// Form encoding when `encoding-type=url` was asked for: a space becomes `+`, a slash stays.
+pub(super) fn spell(encoding: Option<&EncodingType>, text: &str) -> String {
+    match encoding {
+        Some(_) => utf8_percent_encode(text, PLAIN)
+            .to_string()
+            .replace("%20", "+"),
+        None => text.to_owned(),
+    }
+}
+
+impl Service {
+    pub(super) fn list(&self, req: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
+        let input = req.input;
+        let ask = Ask {
+            prefix: input.prefix.as_deref().unwrap_or_default(),
+            delimiter: input.delimiter.as_deref(),
+            after: input.marker.as_deref().unwrap_or_default(),
+            max_keys: input.max_keys,
+            encoding: input.encoding_type.as_ref(),
+        };
+        let page = self
+            .store
+            .with_bucket(&input.bucket, |bucket| ask.page(&bucket.objects))??;
+        ok(ListObjectsOutput {
+            prefix: Some(ask.spell(ask.prefix)),
+            delimiter: ask.delimiter.map(|delimiter| ask.spell(delimiter)),
+            marker: Some(ask.spell(ask.after)),
+            max_keys: Some(page.max_keys),
+            is_truncated: Some(page.next.is_some()),
+            next_marker: page
+                .next
+                .filter(|_| ask.delimiter.is_some())
+                .map(|next| ask.spell(&next)),
+            contents: Some(page.entries),
+            common_prefixes: Some(page.prefixes),
+            name: Some(input.bucket.clone()),
+            encoding_type: input.encoding_type.clone(),
+            ..Default::default()
+        })
+    }
+
+    pub(super) fn list_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> Answer<ListObjectsV2Output> {
+        let input = req.input;
+        let after = match &input.continuation_token {
+            Some(token) => token.strip_prefix("after:").ok_or_else(|| {
+                s3_error!(
+                    InvalidArgument,
+                    "The continuation token provided is incorrect"
+                )
+            })?,
+            None => input.start_after.as_deref().unwrap_or_default(),
+        };
+        let ask = Ask {
+            prefix: input.prefix.as_deref().unwrap_or_default(),
+            delimiter: input.delimiter.as_deref(),
+            after,
+            max_keys: input.max_keys,
+            encoding: input.encoding_type.as_ref(),
+        };
+        let page = self
+            .store
+            .with_bucket(&input.bucket, |bucket| ask.page(&bucket.objects))??;
+        ok(ListObjectsV2Output {
+            prefix: Some(ask.spell(ask.prefix)),
+            delimiter: ask.delimiter.map(|delimiter| ask.spell(delimiter)),
+            start_after: input
+                .start_after
+                .as_deref()
+                .map(|start_after| ask.spell(start_after)),
+            max_keys: Some(page.max_keys),
+            key_count: Some((page.entries.len() + page.prefixes.len()) as i32),
+            is_truncated: Some(page.next.is_some()),
+            next_continuation_token: page.next.map(|next| format!("after:{next}")),
+            contents: Some(page.entries),
+            common_prefixes: Some(page.prefixes),
+            name: Some(input.bucket.clone()),
+            continuation_token: input.continuation_token.clone(),
+            encoding_type: input.encoding_type.clone(),
+            ..Default::default()
+        })
+    }
+}

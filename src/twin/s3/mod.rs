@@ -1,0 +1,104 @@
+//! An S3 server in process, over a map: the origin and the backup on a laptop and in tests.
+//!
+//! It answers as AWS documents it (codes, conditions, checksums, ETags), and takes any key S3 takes. It must never be
+//! reachable from other machines: it checks no signature, so whoever can connect may do anything.
+//!
+//! - [`store`]: the buckets, and the stream of their changes;
+//! - `object`, `upload`, `condition`, `checksum`: what is kept, and what keeps it right;
+//! - `service`, with `reading`, `copying`, `multipart` and `listing`: the operations;
+//! - `chunked`: the one body encoding that only S3 has.
+
+mod checksum;
+mod chunked;
+mod condition;
+mod copying;
+mod listing;
+mod multipart;
+mod object;
+mod reading;
+mod service;
+mod store;
+mod upload;
+
+pub use object::{Object, Properties};
+pub use store::{Change, ChangeKind, Store};
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, EXPIRES, RANGE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, HttpError, HttpRequest, HttpResponse};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::faults::{Dropped, Faults, refusal};
+use service::Service;
+
+/// An `Expires` header as it was spelt; s3s would refuse one that is no date, S3 keeps it.
+#[derive(Clone)]
+struct RawExpires(HeaderValue);
+
+/// Serves the store over HTTP/1.1, path style, until the future is dropped; connections end with it.
+///
+/// Any access key is accepted and no signature is checked, so bind the listener to a loopback address.
+pub async fn serve(listener: TcpListener, store: Store, faults: Faults) {
+    let service = S3ServiceBuilder::new(Service { store }).build();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, service.clone(), faults.clone()));
+                }
+                // Out of file descriptors, most likely: a moment later some are free.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, service: S3Service, faults: Faults) {
+    // Without it small answers wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (service, faults) = (service.clone(), faults.clone());
+        async move {
+            faults
+                .around(request.map(Body::from), |request| answer(service, request))
+                .await
+        }
+    });
+    // It ends in an error when the client goes away or a fault closes the connection: both are normal here.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+}
+
+/// One request, made into one that s3s takes without an authentication provider.
+async fn answer(service: S3Service, mut request: HttpRequest) -> Result<HttpResponse, Dropped> {
+    let headers = request.headers_mut();
+    headers.remove(AUTHORIZATION);
+    if let Some(expires) = headers.remove(EXPIRES) {
+        request.extensions_mut().insert(RawExpires(expires));
+    }
+    let headers = request.headers_mut();
+    let readable = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|text| s3s::dto::Range::parse(text).is_ok())
+    };
+    if headers.get(RANGE).is_some_and(|value| !readable(value)) {
+        // A range that cannot be parsed is ignored (RFC 9110, 14.2).
+        headers.remove(RANGE);
+    }
+    let request = match chunked::undo(request).await {
+        Ok(request) => request,
+        Err(code) => return Ok(refusal(400, code)),
+    };
+    service.call(request).await.map_err(|_: HttpError| Dropped)
+}

@@ -1,0 +1,360 @@
+//! Real servers for tests, as child processes on loopback ports: SeaweedFS, moto, the Lambda runtime emulator.
+//!
+//! It must never leave a process behind: a child is killed when its handle is dropped, and by the kernel when the
+//! test process dies (`setpriv --pdeathsig KILL`), which also ends the instances that are shared and never dropped.
+//! The kernel ties that signal to the *thread* that started the child, so a thread that lives as long as the process
+//! starts them all.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a server may take until it answers; SeaweedFS on a busy machine takes several seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// SeaweedFS: a second opinion on S3. Checks signatures, checksums and conditions.
+pub struct Weed {
+    _process: Process,
+    /// `http://127.0.0.1:<port>`.
+    pub endpoint: String,
+}
+
+impl Weed {
+    /// The only access key it knows.
+    pub const ACCESS_KEY: &str = "weed-access";
+    /// The key's secret.
+    pub const SECRET_KEY: &str = "weed-secret";
+
+    /// The instance that the tests of this process share. Use buckets of your own: [`unique`].
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Weed> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// Starts one and waits until it answers S3 requests.
+    pub fn start() -> Self {
+        let data = scratch("weed");
+        let config = data.join("s3.json");
+        let identity = serde_json::json!({"identities": [{
+            "name": "tests",
+            "credentials": [{"accessKey": Self::ACCESS_KEY, "secretKey": Self::SECRET_KEY}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }]});
+        std::fs::write(&config, identity.to_string()).expect("the configuration can be written");
+        // Each server also listens ten thousand above its port.
+        let [master, volume, filer, s3] = ports_with_shadow();
+        let mut command = Command::new(installed("weed"));
+        command.args([
+            "-logtostderr=true",
+            "server",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-s3",
+        ]);
+        command.args([
+            "-s3.port.lance=0",
+            "-s3.port.iceberg=0",
+            "-master.telemetry=false",
+        ]);
+        // Every bucket takes volumes of its own: one at a time, and as many as there are tests.
+        command.args(["-volume.max=1000", "-master.volumeSizeLimitMB=64"]);
+        command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
+        command.arg(format!("-dir={}", data.display()));
+        command.arg(format!("-s3.config={}", config.display()));
+        command
+            .arg(format!("-master.port={master}"))
+            .arg(format!("-volume.port={volume}"));
+        command
+            .arg(format!("-filer.port={filer}"))
+            .arg(format!("-s3.port={s3}"));
+        let mut process = Process::start("weed", command, data);
+        process.wait_until("S3 answers", || {
+            // 403: the door is there and asks for a signature.
+            status(s3, "GET", "/", "").is_some_and(|(status, _)| status == 403)
+                // Without a volume server every put would fail.
+                && status(master, "GET", "/dir/assign", "").is_some_and(|(_, body)| body.contains("fid"))
+        });
+        Self {
+            _process: process,
+            endpoint: format!("http://127.0.0.1:{s3}"),
+        }
+    }
+}
+
+/// moto: SNS, SQS, Secrets Manager and EventBridge over the wire. Takes any signature.
+pub struct Moto {
+    _process: Process,
+    /// `http://127.0.0.1:<port>`.
+    pub endpoint: String,
+}
+
+impl Moto {
+    /// Starts one and waits until it answers.
+    pub fn start() -> Self {
+        let port = free_port();
+        let mut command = Command::new(installed("moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut process = Process::start("moto", command, scratch("moto"));
+        process.wait_until("it answers", || {
+            status(port, "GET", "/moto-api/data.json", "").is_some()
+        });
+        Self {
+            _process: process,
+            endpoint: format!("http://127.0.0.1:{port}"),
+        }
+    }
+}
+
+/// The AWS runtime interface emulator, running a built function.
+pub struct Emulator {
+    process: Process,
+    port: u16,
+}
+
+impl Emulator {
+    /// Runs `bootstrap` with these variables beside the test's own environment.
+    ///
+    /// It starts the function with the first invocation, so a bootstrap that cannot start shows there.
+    pub fn start(bootstrap: &Path, env: &[(&str, String)]) -> Self {
+        let [port, api] = [free_port(), free_port()];
+        let mut command = Command::new(emulator());
+        command.args([
+            "--runtime-interface-emulator-address",
+            &format!("127.0.0.1:{port}"),
+        ]);
+        command.args([
+            "--runtime-api-address",
+            &format!("127.0.0.1:{api}"),
+            "--log-level",
+            "error",
+        ]);
+        command
+            .arg(bootstrap)
+            .envs(env.iter().map(|(name, value)| (name, value)));
+        let mut process = Process::start("emulator", command, scratch("emulator"));
+        process.wait_until("it listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Self { process, port }
+    }
+
+    /// Invokes the function and returns what it returned, errors of the function included.
+    pub fn invoke(&self, event: &Value) -> Value {
+        let path = "/2015-03-31/functions/function/invocations";
+        let answer = status(self.port, "POST", path, &event.to_string());
+        let (_, body) =
+            answer.unwrap_or_else(|| panic!("the emulator does not answer\n{}", self.log()));
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}\n{}", self.log()))
+    }
+
+    /// What the function and the emulator have printed so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// A name nobody else in this run uses: for buckets, topics and queues.
+pub fn unique(stem: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "{stem}-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// A child process and the directory it writes to; both end with the handle.
+struct Process {
+    name: &'static str,
+    child: Child,
+    data: PathBuf,
+}
+
+impl Process {
+    fn start(name: &'static str, command: Command, data: PathBuf) -> Self {
+        let log = File::create(data.join("log")).expect("the log can be created");
+        let mut guarded = match which("setpriv") {
+            Some(setpriv) => {
+                let mut guarded = Command::new(setpriv);
+                guarded
+                    .args(["--pdeathsig", "KILL", "--"])
+                    .arg(command.get_program())
+                    .args(command.get_args());
+                guarded.envs(
+                    command
+                        .get_envs()
+                        .filter_map(|(name, value)| Some((name, value?))),
+                );
+                guarded
+            }
+            // Elsewhere than on Linux: only the handle ends it.
+            None => command,
+        };
+        let errors = log.try_clone().expect("the log can be shared");
+        guarded
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .current_dir(&data);
+        Self {
+            name,
+            child: spawn(guarded),
+            data,
+        }
+    }
+
+    fn wait_until(&mut self, what: &str, ready: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !ready() {
+            let ended = self.child.try_wait().expect("the child can be asked");
+            assert!(
+                ended.is_none(),
+                "{} ended before {what}: {ended:?}\n{}",
+                self.name,
+                self.log()
+            );
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{}: not within {PATIENCE:?}: {what}\n{}",
+                self.name,
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+/// Starts a child from the one thread that outlives every test.
+fn spawn(command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+    static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (orders, todo) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in todo {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let (answer, started) = mpsc::channel();
+    SPAWNER.send((command, answer)).expect("the spawner lives");
+    started
+        .recv()
+        .expect("the spawner answers")
+        .expect("the server starts")
+}
+
+/// One HTTP request on loopback, without a client of any kind: the status and the body, or nothing.
+fn status(port: u16, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let len = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len}\r\n\r\n{body}"
+    )
+    .ok()?;
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).ok()?;
+    let text = String::from_utf8_lossy(&raw);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is free");
+    listener
+        .local_addr()
+        .expect("a bound listener has an address")
+        .port()
+}
+
+/// Four ports whose neighbours ten thousand above are free as well.
+fn ports_with_shadow() -> [u16; 4] {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
+    let mut held = Vec::new();
+    let mut port = 20_000 + (std::process::id() % 8_000) as u16;
+    while held.len() < 4 {
+        port += 1;
+        assert!(port < 32_000, "no free ports for SeaweedFS");
+        if let (Some(own), Some(shadow)) = (free(port), free(port + 10_000)) {
+            held.push((port, own, shadow));
+        }
+    }
+    [0, 1, 2, 3].map(|index| held[index].0)
+}
+
+/// A directory in the build's own temporary one. What shared servers of earlier, dead runs left there goes first.
+fn scratch(name: &str) -> PathBuf {
+    static SWEPT: OnceLock<()> = OnceLock::new();
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    SWEPT.get_or_init(|| {
+        let alive = |process: &str| Path::new("/proc").join(process).exists();
+        for left in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let name = left.file_name().into_string().unwrap_or_default();
+            let process = name
+                .strip_prefix("server-")
+                .and_then(|rest| rest.split('-').nth(1));
+            if process.is_some_and(|process| !alive(process)) {
+                let _ = std::fs::remove_dir_all(left.path());
+            }
+        }
+    });
+    let path = parent.join(format!("server-{}", unique(name)));
+    std::fs::create_dir_all(&path).expect("a temporary directory can be made");
+    path
+}
+
+/// A program of the project's own Python environment.
+fn installed(name: &str) -> PathBuf {
+    let path = venv().join("bin").join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `make test`, which installs it",
+        path.display()
+    );
+    path
+}
+
+fn emulator() -> PathBuf {
+    let rapid = "site-packages/samcli/local/rapid/aws-lambda-rie-x86_64";
+    let pythons = std::fs::read_dir(venv().join("lib"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let found = pythons
+        .map(|python| python.path().join(rapid))
+        .find(|path| path.exists());
+    found
+        .unwrap_or_else(|| panic!(".venv's {rapid} is missing: run `make test`, which installs it"))
+}
+
+fn venv() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv")
+}
+
+fn which(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.exists())
+}
