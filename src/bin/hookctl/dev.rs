@@ -152,7 +152,7 @@ impl Local {
 
         let hook = Hook::new(PROJECT, ORIGIN, &format!("{url}/hooks/vk"));
         let config = settings(&hook.url, &s3_url, &intdash_url)?;
-        let app = App::new(config, aws_settings(&s3_url, &topic_url).await).await;
+        let app = App::new(config, aws_settings(&s3_url, &topic_url).await);
         let (rows_in, rows) = mpsc::unbounded_channel();
         let router = tap::tapped(hookwork::http::router(app), rows_in);
         let stop = stopped(stopping);
