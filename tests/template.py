@@ -125,7 +125,7 @@ class Permissions(unittest.TestCase):
         for it in role_statements():
             self.assertNotIn("NotResource", it)
             self.assertNotIn("*", as_list(it["Resource"]), it["Sid"])
-            # A bucket's objects are the only wildcard, behind the bucket's own ARN.
+            # A bucket's objects are the only wildcard, behind the bucket's own ARN; a parameter's pattern takes no star.
             for text in strings(it["Resource"]):
                 if "*" in text:
                     self.assertEqual(it["Sid"], "MirrorObjects")
@@ -171,7 +171,7 @@ class Permissions(unittest.TestCase):
 
     def test_keys_are_used_only_through_the_services_that_need_them(self):
         it = statement("UseKeysThroughTheirServices")
-        self.assertEqual(it["Resource"], {"Ref": "KmsKeyArns"})
+        self.assertEqual(it["Resource"], {"Fn::Split": [",", {"Ref": "KmsKeyArns"}]})
         self.assertEqual(len(it["Condition"]["StringEquals"]["kms:ViaService"]), 2)
 
     def test_the_api_alone_may_invoke_the_function(self):
@@ -241,10 +241,11 @@ class Secrets(unittest.TestCase):
 
     def test_the_environment_names_the_secret_and_not_its_value(self):
         value = the("AWS::Serverless::Function")["Properties"]["Environment"]["Variables"]["SECRETS_ARN"]
-        self.assertEqual(value, {"Fn::If": ["MakesSecret", {"Ref": "Secrets"}, {"Fn::Join": [",", {"Ref": "SecretsArn"}]}]})
+        self.assertEqual(value, {"Fn::If": ["MakesSecret", {"Ref": "Secrets"}, {"Ref": "SecretsArn"}]})
 
     def test_the_role_reads_only_the_secrets_of_this_stack_or_those_given(self):
-        self.assertEqual(statement("ReadSecrets")["Resource"], {"Fn::If": ["MakesSecret", [{"Ref": "Secrets"}], {"Ref": "SecretsArn"}]})
+        given = {"Fn::Split": [",", {"Ref": "SecretsArn"}]}
+        self.assertEqual(statement("ReadSecrets")["Resource"], {"Fn::If": ["MakesSecret", [{"Ref": "Secrets"}], given]})
 
     def test_a_replaced_secret_is_kept(self):
         self.assertEqual(the("AWS::SecretsManager::Secret")["UpdateReplacePolicy"], "Retain")
@@ -387,19 +388,21 @@ class Stack(unittest.TestCase):
         self.assertEqual({name for name, it in TEMPLATE["Parameters"].items() if "Default" not in it}, {"Sources"})
 
     def test_patterns_take_what_they_should(self):
+        secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:hook/work-AbCdEf"
+        key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
         taken = {
             "Sources": ('{"vk": {}}', "{\n  }\n"),
-            "SecretsArn": ("arn:aws:secretsmanager:eu-west-1:111122223333:secret:hook/work-AbCdEf",),
+            "SecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
             "BackupBucketName": ("my-backup.2",),
-            "KmsKeyArns": ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",),
+            "KmsKeyArns": (key, f"{key},{key}"),
             "NotificationEmail": ("a.b+c@example.com",),
             "ReservedConcurrency": ("10",),
         }
         refused = {
             "Sources": ("", "vk", "[]"),
-            "SecretsArn": ("hookwork", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:the-name-alone", "*"),
+            "SecretsArn": ("hookwork", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:the-name-alone", "*", f"{secret},", f"{secret},*"),
             "BackupBucketName": ("My_Backup", "s3://backup", "backup/", "*"),
-            "KmsKeyArns": ("alias/mine", "*"),
+            "KmsKeyArns": ("alias/mine", "*", f"{key} {key}", f"{key},"),
             "NotificationEmail": ("someone", "a@b", "a b@example.com"),
             "ReservedConcurrency": ("-1", "many"),
         }
