@@ -1,5 +1,8 @@
 //! The one test binary of the crate.
 mod conformance;
+mod edge;
+mod layers;
 mod mirror;
 mod servers;
+mod summary;
 mod world;
