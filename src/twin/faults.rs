@@ -358,7 +358,11 @@ fn truncated(body: Body, len: usize) -> Body {
                 let left = left - segment.len();
                 Some((Ok(segment), (body, left)))
             }
-            Some(_) => Some((Err(cut()), (Body::empty(), 0))),
+            Some(_) => {
+                // Waiting once lets hyper send what it holds; an error would throw it away.
+                tokio::task::yield_now().await;
+                Some((Err(cut()), (Body::empty(), 0)))
+            }
             None => None,
         }
     });

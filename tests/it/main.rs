@@ -1,3 +1,4 @@
 //! The one test binary of the crate.
 mod conformance;
 mod servers;
+mod twin;
