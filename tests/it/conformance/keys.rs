@@ -107,12 +107,7 @@ fn decoded(key: &str) -> String {
 
 async fn put_all(at: &Endpoint, keys: &[String]) {
     for key in keys {
-        let put = at
-            .client
-            .put_object()
-            .bucket(&at.bucket)
-            .key(key)
-            .body(key.as_bytes().to_vec().into());
+        let put = at.put_object(key).body(key.as_bytes().to_vec().into());
         put.send()
             .await
             .unwrap_or_else(|error| panic!("{key:?}: {error:?}"));
@@ -151,24 +146,14 @@ pub(super) async fn keeps_hostile_keys_apart(at: &Endpoint) {
         );
     }
     for key in &keys {
-        at.client
-            .delete_object()
-            .bucket(&at.bucket)
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        at.delete_object(key).send().await.unwrap();
         assert_eq!(at.body(key).await, None, "{key:?}");
     }
 }
 
 pub(super) async fn takes_parts_under_hostile_keys(at: &Endpoint) {
     for key in &kept(at) {
-        let create = at
-            .client
-            .create_multipart_upload()
-            .bucket(&at.bucket)
-            .key(key);
+        let create = at.create_multipart_upload(key);
         let id = create
             .send()
             .await
@@ -213,7 +198,7 @@ pub(super) async fn copies_hostile_keys(at: &Endpoint) {
     let keys = kept(at);
     put_all(at, &keys).await;
     for key in &keys {
-        let copy = at.client.copy_object().bucket(&at.bucket).key("copy");
+        let copy = at.copy_object("copy");
         let copy = copy.copy_source(format!("{}/{}", at.bucket, encoded(key)));
         copy.send()
             .await
@@ -335,23 +320,10 @@ pub(super) async fn folds_keys_at_a_delimiter(at: &Endpoint) {
 
 pub(super) async fn bends_only_the_keys_known_to_be_bent(at: &Endpoint) {
     for key in &hostile() {
-        let put = at
-            .client
-            .put_object()
-            .bucket(&at.bucket)
-            .key(key)
-            .body(key.as_bytes().to_vec().into());
+        let put = at.put_object(key).body(key.as_bytes().to_vec().into());
         let put = put.send().await;
         let listed = listed(at, "").await;
-        let bent = match (
-            put,
-            at.client
-                .get_object()
-                .bucket(&at.bucket)
-                .key(key)
-                .send()
-                .await,
-        ) {
+        let bent = match (put, at.get_object(key).send().await) {
             (Err(error), _) => {
                 assert_eq!(
                     error.raw_response().map(|raw| raw.status().as_u16()),
@@ -379,13 +351,7 @@ pub(super) async fn bends_only_the_keys_known_to_be_bent(at: &Endpoint) {
         assert_eq!(bent, expected, "{key:?}");
         for key in [key.as_str(), "a/b", "leading"] {
             // What was refused a put may be refused a delete.
-            let _ = at
-                .client
-                .delete_object()
-                .bucket(&at.bucket)
-                .key(key)
-                .send()
-                .await;
+            let _ = at.delete_object(key).send().await;
         }
     }
 }

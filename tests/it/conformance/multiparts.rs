@@ -41,11 +41,7 @@ fn streamed(body: Vec<u8>) -> ByteStream {
 }
 
 fn create(at: &Endpoint, key: &str) -> CreateMultipartUploadFluentBuilder {
-    let create = at
-        .client
-        .create_multipart_upload()
-        .bucket(&at.bucket)
-        .key(key);
+    let create = at.create_multipart_upload(key);
     create
         .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
         .checksum_type(ChecksumType::FullObject)
@@ -128,12 +124,7 @@ pub(super) async fn puts_streamed_parts_together(at: &Endpoint) {
     let etag = done.e_tag.unwrap();
     assert!(etag.ends_with("-2\""), "{etag}");
     assert_eq!(at.body("a").await, Some(whole()));
-    let get = at
-        .client
-        .get_object()
-        .bucket(&at.bucket)
-        .key("a")
-        .if_match(&etag);
+    let get = at.get_object("a").if_match(&etag);
     let found = get
         .range(format!("bytes={}-{}", PART - 1, PART + 2))
         .send()
@@ -265,14 +256,7 @@ pub(super) async fn keeps_headers_metadata_and_tags_through_parts(at: &Endpoint)
         .unwrap();
     let part = upload(at, "a", &id, 1, b"body".to_vec()).await;
     complete(at, "a", &id, vec![part]).send().await.unwrap();
-    let found = at
-        .client
-        .head_object()
-        .bucket(&at.bucket)
-        .key("a")
-        .send()
-        .await
-        .unwrap();
+    let found = at.head_object("a").send().await.unwrap();
     assert_eq!(found.content_type(), Some("text/csv"));
     assert_eq!(found.cache_control(), Some("max-age=60"));
     assert_eq!(found.content_disposition(), Some("inline"));
@@ -384,12 +368,7 @@ pub(super) async fn changes_a_multipart_object_in_place(at: &Endpoint) {
         .unwrap()
         .e_tag
         .unwrap();
-    let copy = at
-        .client
-        .copy_object()
-        .bucket(&at.bucket)
-        .key("a")
-        .copy_source(format!("{}/a", at.bucket));
+    let copy = at.copy_object("a").copy_source(format!("{}/a", at.bucket));
     let copy = copy
         .metadata_directive(MetadataDirective::Replace)
         .copy_source_if_match(&etag)
@@ -404,14 +383,7 @@ pub(super) async fn changes_a_multipart_object_in_place(at: &Endpoint) {
         copied.e_tag(),
         Some(etag_of_a_copy(at.server, expected).as_str())
     );
-    let found = at
-        .client
-        .head_object()
-        .bucket(&at.bucket)
-        .key("a")
-        .send()
-        .await
-        .unwrap();
+    let found = at.head_object("a").send().await.unwrap();
     assert_eq!(found.e_tag(), Some(expected));
     assert_eq!(at.body("a").await, Some(b"abc".to_vec()));
 }
