@@ -3,7 +3,7 @@
 //! It answers as AWS documents it (codes, conditions, checksums, ETags), and takes any key S3 takes. It must never be
 //! reachable from other machines: it checks no signature, so whoever can connect may do anything.
 //!
-//! - [`store`]: the buckets, and the stream of their changes;
+//! - `store`: the buckets, and the stream of their changes;
 //! - `object`, `upload`, `condition`, `checksum`: what is kept, and what keeps it right;
 //! - `service`, with `reading`, `copying`, `multipart` and `listing`: the operations;
 //! - `chunked`: the one body encoding that only S3 has.
