@@ -188,7 +188,7 @@ impl Service {
                 .as_deref()
                 .map(|start_after| ask.spell(start_after)),
             max_keys: Some(page.max_keys),
-            key_count: Some((page.entries.len() + page.prefixes.len()) as i32),
+            key_count: i32::try_from(page.entries.len() + page.prefixes.len()).ok(),
             is_truncated: Some(page.next.is_some()),
             next_continuation_token: page
                 .next
