@@ -37,7 +37,7 @@ impl SecretStore {
     /// The secrets, from the cache if they are there.
     ///
     /// # Errors
-    /// Secrets Manager refused or did not answer, or what it holds is not the JSON of secrets.
+    /// Secrets Manager did not answer.
     pub async fn get(&self) -> Result<Arc<Secrets>, CallError> {
         let mut cached = self.cached.lock().await;
         if let Some((secrets, _)) = &*cached {
@@ -67,21 +67,29 @@ impl SecretStore {
         Ok((*fresh != *stale).then_some(fresh))
     }
 
+    /// One that is refused, empty or no JSON is left out, so that the sources of the others go on.
     async fn fetch(&self) -> Result<Arc<Secrets>, CallError> {
         let mut merged = Secrets::default();
         let Some((client, ids)) = &self.from else {
             return Ok(Arc::new(merged));
         };
         for id in ids {
-            let answer = client.get_secret_value().secret_id(id).send().await;
-            let answer = answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?;
-            let bad = |cause: String| CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause);
-            let text = answer
-                .secret_string()
-                .ok_or_else(|| bad("the secret is binary: expected JSON text".to_owned()))?;
-            merged =
-                merged.merged(Secrets::parse(text).map_err(|problems| bad(problems.join("; ")))?);
+            match fetch_one(client, id).await {
+                Ok(secrets) => merged = merged.merged(secrets),
+                Err(error) if error.kind == Kind::Unknown => return Err(error),
+                Err(error) => tracing::error!(%error, "a secret is left out"),
+            }
         }
         Ok(Arc::new(merged))
     }
+}
+
+async fn fetch_one(client: &Client, id: &str) -> Result<Secrets, CallError> {
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?;
+    let bad = |cause: String| CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause);
+    let text = answer
+        .secret_string()
+        .ok_or_else(|| bad("the secret is binary: expected JSON text".to_owned()))?;
+    Secrets::parse(text).map_err(|problems| bad(problems.join("; ")))
 }
