@@ -19,7 +19,7 @@ PARAMETERS ?= parameters.yaml
 SAM_FLAGS ?=
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
-.PHONY: help venv run demo test check fmt lint doc deny template build deploy invoke delete sizes clean
+.PHONY: help venv run demo test check fmt lint doc deny template build deploy invoke delete sizes cold-start memory clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,18 @@ sizes: ## The artefact, the function's tree of crates, the lines of every file
 	@find src -name '*.rs' -exec wc -l {} + | awk '$$2 != "total"' | sort -n | awk '{l[NR] = $$1; s += $$1; f[NR] = $$2} \
 	  END {print "lines      " s " in " NR " files of src, median " l[int((NR + 1) / 2)] ", longest " l[NR]; \
 	  for (i = NR; i > 0; i--) printf "%10d %s\n", l[i], f[i]}'
+
+# Both want a machine that is otherwise idle, wait for it, and say in their tables when it was not.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+cold-start: $(VENV) ## Start to first poll and first answer, beside an empty function; the first TLS request
+	cargo build --release --bin hookwork
+	cargo build --release --locked --manifest-path bench/empty/Cargo.toml --target-dir $(TARGET)/empty
+	.venv/bin/python bench/cold_start.py $(TARGET)/release/hookwork $(TARGET)/empty/release/empty
+
+memory: $(VENV) ## Peak memory and CPU while 256 MiB and 1 GiB are mirrored, byte for byte
+	cargo build --release --bin hookwork
+	.venv/bin/python bench/memory.py $(TARGET)/release/hookwork
 
 clean: ## Remove what was built; the installed tools stay
 	cargo clean

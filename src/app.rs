@@ -51,7 +51,7 @@ impl App {
             .sources
             .iter()
             .filter_map(|(name, source)| match source {
-                Source::Intdash(source) => Some((name.clone(), Intdash::new(&source.url))),
+                Source::Intdash(source) => Some((name.clone(), aws.intdash(&source.url))),
                 Source::S3(_) => None,
             });
         Arc::new(Self {

@@ -1,12 +1,10 @@
 //! The intdash REST API, as far as a summary needs it: the data points of a measurement as a stream of JSON Lines
 //! (source: aptpod's OpenAPI documents v2.4.0 to v2.6.1 and intdash-sdk-beginner; payloads: docs.intdash.jp).
 
-use super::connector;
 use super::error::{CallError, Kind};
+use super::https::Https;
 use crate::domain::event::MeasurementRef;
 use crate::domain::signature::Secret;
-use aws_smithy_http_client::Connector;
-use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::http::Request;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine as _;
@@ -28,7 +26,7 @@ const ERROR_ID: &str = "intdash/measurement/get/data/error";
 /// One intdash server.
 #[derive(Debug)]
 pub struct Intdash {
-    connector: Connector,
+    https: Https,
     base: String,
 }
 
@@ -42,11 +40,9 @@ struct Line {
 }
 
 impl Intdash {
-    /// A client of the server at this base URL.
-    #[must_use]
-    pub fn new(url: &str) -> Self {
+    pub(super) fn new(https: Https, url: &str) -> Self {
         Self {
-            connector: connector(),
+            https,
             base: url.trim_end_matches('/').to_owned(),
         }
     }
@@ -83,7 +79,7 @@ impl Intdash {
                 error(Kind::Refused, "the api_token is no header value".to_owned())
             })?;
         let response = self
-            .connector
+            .https
             .call(request)
             .await
             .map_err(|e| error(Kind::Unknown, e.to_string()))?;

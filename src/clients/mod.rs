@@ -3,6 +3,7 @@
 pub mod body;
 pub mod bucket;
 pub mod error;
+mod https;
 pub mod intdash;
 pub mod object;
 pub mod secrets;
@@ -14,10 +15,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
 };
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Builder, Connector, tls::Provider};
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
 use aws_smithy_types::timeout::TimeoutConfig;
+use https::Https;
 use std::time::Duration;
 
 /// How long a connection may take to come up.
@@ -28,6 +27,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// The far sides as the process is set up to reach them: credentials, region, endpoints, and one HTTP client for all.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    https: Https,
     sdk: SdkConfig,
     s3_endpoint: Option<String>,
     sns_endpoint: Option<String>,
@@ -37,13 +37,15 @@ pub struct Aws {
 impl Aws {
     /// As the SDK's own environment variables say.
     pub async fn from_environment() -> Self {
-        let sdk = defaults().load().await;
+        let https = Https::new();
+        let sdk = defaults(&https).load().await;
         // The SDK reads AWS_ENDPOINT_URL_S3 when the client is built; here only its presence counts, for the addressing.
         let s3_endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
             .ok()
             .filter(|url| !url.is_empty());
         let s3_endpoint = s3_endpoint.or_else(|| sdk.endpoint_url().map(ToOwned::to_owned));
         Self {
+            https,
             sdk,
             s3_endpoint,
             sns_endpoint: None,
@@ -54,12 +56,14 @@ impl Aws {
     /// Endpoints of this machine's, with any credentials.
     pub async fn local(s3_endpoint: &str, sns_endpoint: &str, secrets_endpoint: &str) -> Self {
         let credentials = Credentials::new("local", "local", None, None, "local");
-        let sdk = defaults()
+        let https = Https::new();
+        let sdk = defaults(&https)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(credentials)
             .load()
             .await;
         Self {
+            https,
             sdk,
             s3_endpoint: Some(s3_endpoint.to_owned()),
             sns_endpoint: Some(sns_endpoint.to_owned()),
@@ -106,6 +110,12 @@ impl Aws {
         topic::Topic::new(aws_sdk_sns::Client::from_conf(config.build()), arn)
     }
 
+    /// The client of the intdash server at this base URL.
+    #[must_use]
+    pub fn intdash(&self, url: &str) -> intdash::Intdash {
+        intdash::Intdash::new(self.https.clone(), url)
+    }
+
     /// The client of Secrets Manager.
     #[must_use]
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
@@ -117,16 +127,15 @@ impl Aws {
     }
 }
 
-fn defaults() -> aws_config::ConfigLoader {
+fn defaults(https: &Https) -> aws_config::ConfigLoader {
     // An upload waits for the origin's bytes, so a slow one is no stall; every part has a time limit of its own.
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https())
+        .http_client(https.clone())
         .stalled_stream_protection(
             aws_config::stalled_stream_protection::StalledStreamProtectionConfig::disabled(),
         )
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
                 .operation_attempt_timeout(CALL_TIMEOUT)
                 .build(),
         )
@@ -138,25 +147,4 @@ fn s3(sdk: &SdkConfig) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::from(sdk)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-}
-
-/// One HTTPS client for every SDK client, so that they share connections and the loaded root certificates.
-fn https() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https()
-}
-
-/// A plain HTTPS connector of the same make, for what has no SDK.
-fn connector() -> Connector {
-    Connector::builder()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .connector_settings(
-            HttpConnectorSettings::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .read_timeout(CALL_TIMEOUT)
-                .build(),
-        )
-        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-        .build()
 }

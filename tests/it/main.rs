@@ -5,6 +5,7 @@
 mod conformance;
 mod edge;
 mod layers;
+mod entropy;
 mod mirror;
 mod servers;
 mod summary;

@@ -114,6 +114,39 @@ impl Moto {
     }
 }
 
+/// An HTTPS server that has nothing.
+pub struct Tls {
+    _process: Process,
+    /// `https://127.0.0.1:<port>`.
+    pub url: String,
+    /// Its certificate authority, as a PEM file.
+    pub ca: PathBuf,
+}
+
+impl Tls {
+    /// Starts one, with certificates of its own.
+    pub fn start() -> Self {
+        let data = scratch("tls");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls_server.py");
+        let mut command = Command::new(installed("python"));
+        command.arg(script).arg(&data);
+        let ca = data.join("ca.pem");
+        let mut process = Process::start("tls_server.py", command, data);
+        let log = process.data.join("log");
+        let port = || {
+            let printed = std::fs::read_to_string(&log).ok()?;
+            printed.strip_suffix('\n')?.parse::<u16>().ok()
+        };
+        process.wait_until("it prints its port", || port().is_some());
+        let url = format!("https://127.0.0.1:{}", port().expect("printed"));
+        Self {
+            _process: process,
+            url,
+            ca,
+        }
+    }
+}
+
 /// The AWS runtime interface emulator, running a built function.
 pub(crate) struct Emulator {
     process: Process,
