@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub struct Weed {
 }
 
 impl Weed {
-    /// The only access key it knows.
+    /// An access key that it knows; the other is `local` with the secret `local`, as everything local has it.
     pub const ACCESS_KEY: &str = "weed-access";
     /// The key's secret.
     pub const SECRET_KEY: &str = "weed-secret";
@@ -44,7 +44,10 @@ impl Weed {
         let config = data.join("s3.json");
         let identity = serde_json::json!({"identities": [{
             "name": "tests",
-            "credentials": [{"accessKey": Self::ACCESS_KEY, "secretKey": Self::SECRET_KEY}],
+            "credentials": [
+                {"accessKey": Self::ACCESS_KEY, "secretKey": Self::SECRET_KEY},
+                {"accessKey": "local", "secretKey": "local"},
+            ],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }]});
         std::fs::write(&config, identity.to_string()).expect("the configuration can be written");
@@ -96,6 +99,12 @@ pub struct Moto {
 }
 
 impl Moto {
+    /// The instance that the tests of this process share. Use names of your own: [`unique`].
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Moto> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
     /// Starts one and waits until it answers.
     pub fn start() -> Self {
         let port = free_port();
@@ -171,14 +180,14 @@ pub fn unique(stem: &str) -> String {
 }
 
 /// A child process and the directory it writes to; both end with the handle.
-struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
     data: PathBuf,
 }
 
 impl Process {
-    fn start(name: &'static str, command: Command, data: PathBuf) -> Self {
+    pub(crate) fn start(name: &'static str, command: Command, data: PathBuf) -> Self {
         let log = File::create(data.join("log")).expect("the log can be created");
         let mut guarded = match which("setpriv") {
             Some(setpriv) => {
@@ -210,7 +219,7 @@ impl Process {
         }
     }
 
-    fn wait_until(&mut self, what: &str, ready: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, ready: impl Fn() -> bool) {
         let started = Instant::now();
         while !ready() {
             let ended = self.child.try_wait().expect("the child can be asked");
@@ -230,7 +239,28 @@ impl Process {
         }
     }
 
-    fn log(&self) -> String {
+    /// Interrupts it, as Ctrl-C does, and waits until it has ended.
+    pub(crate) fn interrupt(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.is_ok_and(|sent| sent.success()), "kill runs");
+        let started = Instant::now();
+        loop {
+            if let Some(ended) = self.child.try_wait().expect("the child can be asked") {
+                return ended;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{} does not stop\n{}",
+                self.name,
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
     }
 }
@@ -304,7 +334,7 @@ fn ports_with_shadow() -> [u16; 4] {
 }
 
 /// A directory in the build's own temporary one. What shared servers of earlier, dead runs left there goes first.
-fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     static SWEPT: OnceLock<()> = OnceLock::new();
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
     SWEPT.get_or_init(|| {
@@ -325,7 +355,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 /// A program of the project's own Python environment.
-fn installed(name: &str) -> PathBuf {
+pub(crate) fn installed(name: &str) -> PathBuf {
     let path = venv().join("bin").join(name);
     assert!(
         path.exists(),
