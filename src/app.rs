@@ -8,7 +8,6 @@ use crate::clients::topic::Topic;
 use crate::config::Config;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, MeasurementRef, ObjectRef};
-use crate::domain::handshake::Answer;
 use crate::domain::job::{Job, Outcome, plan};
 use crate::domain::secrets::{AccessKey, Secrets, SourceSecrets};
 use crate::domain::signature::Secret;
@@ -16,6 +15,7 @@ use crate::domain::source::s3::S3Source;
 use crate::domain::source::{Message, Source};
 use crate::error::WorkError;
 use crate::mirror::{Mirror, Mirrored};
+use crate::receipt::{About, Ended, Receipt, Refusal, Report};
 use crate::report;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashMap};
@@ -43,60 +43,6 @@ pub struct App {
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
     buffers: Semaphore,
     aws: Aws,
-}
-
-/// What we tell the sender of a delivery that was authentic.
-#[derive(Debug)]
-pub enum Receipt {
-    /// The answer to its challenge.
-    Answer(Answer),
-    /// What became of each job or record, in the order of the wire.
-    Done(Vec<Report>),
-}
-
-/// What became of one job or one record.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// What it was about.
-    pub about: About,
-    /// How it ended.
-    pub ended: Ended,
-}
-
-/// What a report is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum About {
-    /// A key of a bucket. What a record leaves out is empty.
-    Object {
-        /// The bucket's own name.
-        bucket: String,
-        /// The key.
-        key: String,
-    },
-    /// A measurement, or nothing in particular.
-    Measurement(Option<String>),
-}
-
-/// How a job or a record ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// As it should.
-    Well(Outcome),
-    /// It should be tried again.
-    Failed,
-    /// Its project or bucket is not on the allow-list.
-    Forbidden,
-    /// It is not the shape.
-    Malformed,
-}
-
-/// Why a delivery gets no receipt.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The sender's fault.
-    Rejected(Rejection),
-    /// Ours.
-    Failed(WorkError),
 }
 
 impl App {

@@ -1,8 +1,9 @@
 //! The edge towards senders: the router, and the only place with status codes. Causes of failures never leave through it.
 
-use crate::app::{About, App, Ended, Receipt, Refusal, Report};
+use crate::app::App;
 use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
+use crate::receipt::{About, Ended, Receipt, Refusal, Report};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Path, State};

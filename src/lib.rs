@@ -4,14 +4,15 @@
 //!
 //! In reading order; dependencies run one way, from the bottom of this list to its top.
 //!
-//! - [`domain`]: values and decisions, pure
-//! - [`config`]: the settings
-//! - [`clients`]: the only place where an SDK or HTTP-client type is named
-//! - [`error`]: work that should be tried again
-//! - [`transfer`], [`mirror`], [`report`]: the verbs
-//! - [`app`]: a delivery is received, its jobs are performed
-//! - [`http`], [`lambda`]: the edges, towards senders and towards Lambda
-//! - [`telemetry`]: logs
+//! - [`domain`][]: values and decisions, pure
+//! - [`config`][]: the settings
+//! - [`clients`][]: the only place where an SDK or HTTP-client type is named
+//! - [`error`][]: work that should be tried again
+//! - [`transfer`][], [`mirror`][], [`report`][]: the verbs
+//! - [`receipt`][]: what becomes of a delivery
+//! - [`app`][]: a delivery is received, its jobs are performed
+//! - [`http`][], [`lambda`][]: the edges, towards senders and towards Lambda
+//! - [`telemetry`][]: logs
 //! - `twin`: the far sides in process, for tests and for running on a laptop (feature `dev`)
 
 pub mod app;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod http;
 pub mod lambda;
 pub mod mirror;
+pub mod receipt;
 pub mod report;
 pub mod telemetry;
 pub mod transfer;

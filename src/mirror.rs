@@ -180,7 +180,7 @@ impl Mirror<'_> {
             .await
             .map_err(WorkError::Origin)?
         {
-            Sight::Present(state, body) => Ok((OriginState::Present(state), Some(body))),
+            Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
             Sight::Missing(no_such_key) => match self
                 .origin
                 .not_listed(key)

@@ -110,7 +110,7 @@ impl Transfer<'_> {
                 match body.collect().await {
                     Ok(bytes) => break bytes,
                     Err(reason) if attempt < ATTEMPTS && self.size > 0 => {
-                        pause(attempt, 0, &reason).await
+                        pause(attempt, 0, &reason).await;
                     }
                     Err(reason) => return Err(Stop::Failed(WorkError::BrokenOff(reason))),
                 }
@@ -207,7 +207,7 @@ impl Transfer<'_> {
             };
             match stored {
                 Err(Stop::Failed(error)) if attempt < ATTEMPTS && error.passing() => {
-                    pause(attempt, part.number, &error).await
+                    pause(attempt, part.number, &error).await;
                 }
                 done => return done,
             }

@@ -36,7 +36,7 @@ pub struct Bucket {
 #[derive(Debug)]
 pub enum Sight {
     /// The object's state, and the bytes that were asked for.
-    Present(ObjectState, ObjectBody),
+    Present(Box<ObjectState>, ObjectBody),
     /// A bucket that answered says that there is no such key.
     Missing(NoSuchKey),
 }
@@ -83,7 +83,7 @@ impl Bucket {
         if tagged {
             state.properties.tags = self.tags(key).await?;
         }
-        Ok(Sight::Present(state, body))
+        Ok(Sight::Present(Box::new(state), body))
     }
 
     /// Opens a range of an object, of this generation and no other.

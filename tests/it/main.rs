@@ -1,5 +1,12 @@
 //! The one test binary of the crate.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
+
 mod conformance;
+mod edge;
+mod layers;
 mod mirror;
 mod servers;
+mod summary;
+mod twin;
 mod world;

@@ -5,6 +5,8 @@
 //! The kernel ties that signal to the *thread* that started the child, so a thread that lives as long as the process
 //! starts them all.
 
+mod smoke;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -20,26 +22,26 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// SeaweedFS: a second opinion on S3. Checks signatures, checksums and conditions.
-pub struct Weed {
+pub(crate) struct Weed {
     _process: Process,
     /// `http://127.0.0.1:<port>`.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Weed {
     /// An access key that it knows; the other is `local` with the secret `local`, as everything local has it.
-    pub const ACCESS_KEY: &str = "weed-access";
+    pub(crate) const ACCESS_KEY: &str = "weed-access";
     /// The key's secret.
-    pub const SECRET_KEY: &str = "weed-secret";
+    pub(crate) const SECRET_KEY: &str = "weed-secret";
 
     /// The instance that the tests of this process share. Use buckets of your own: [`unique`].
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Weed> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
     /// Starts one and waits until it answers S3 requests.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let data = scratch("weed");
         let config = data.join("s3.json");
         let identity = serde_json::json!({"identities": [{
@@ -92,21 +94,21 @@ impl Weed {
 }
 
 /// moto: SNS, SQS, Secrets Manager and EventBridge over the wire. Takes any signature.
-pub struct Moto {
+pub(crate) struct Moto {
     _process: Process,
     /// `http://127.0.0.1:<port>`.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Moto {
     /// The instance that the tests of this process share. Use names of your own: [`unique`].
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Moto> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
     /// Starts one and waits until it answers.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = free_port();
         let mut command = Command::new(installed("moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -122,7 +124,7 @@ impl Moto {
 }
 
 /// The AWS runtime interface emulator, running a built function.
-pub struct Emulator {
+pub(crate) struct Emulator {
     process: Process,
     port: u16,
 }
@@ -131,7 +133,7 @@ impl Emulator {
     /// Runs `bootstrap` with these variables beside the test's own environment.
     ///
     /// It starts the function with the first invocation, so a bootstrap that cannot start shows there.
-    pub fn start(bootstrap: &Path, env: &[(&str, String)]) -> Self {
+    pub(crate) fn start(bootstrap: &Path, env: &[(&str, String)]) -> Self {
         let [port, api] = [free_port(), free_port()];
         let mut command = Command::new(emulator());
         command.args([
@@ -155,7 +157,7 @@ impl Emulator {
     }
 
     /// Invokes the function and returns what it returned, errors of the function included.
-    pub fn invoke(&self, event: &Value) -> Value {
+    pub(crate) fn invoke(&self, event: &Value) -> Value {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = status(self.port, "POST", path, &event.to_string());
         let (_, body) =
@@ -164,13 +166,13 @@ impl Emulator {
     }
 
     /// What the function and the emulator have printed so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.process.log()
     }
 }
 
 /// A name nobody else in this run uses: for buckets, topics and queues.
-pub fn unique(stem: &str) -> String {
+pub(crate) fn unique(stem: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!(
         "{stem}-{}-{}",

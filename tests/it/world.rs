@@ -54,9 +54,6 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) topic: Topic,
     pub(crate) intdash: Intdash,
-    pub(crate) s3_url: String,
-    pub(crate) topic_url: String,
-    pub(crate) intdash_url: String,
     router: axum::Router,
 }
 
@@ -149,9 +146,6 @@ impl World {
             faults,
             topic,
             intdash,
-            s3_url,
-            topic_url,
-            intdash_url,
             router,
         }
     }

@@ -9,6 +9,7 @@ use crate::domain::reconcile::Deletes;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wildmatch::WildMatch;
 
@@ -309,7 +310,7 @@ fn readings(flavor: Flavor, wire: &str) -> Vec<String> {
         percent_decode_str(&wire.replace('+', " "))
             .decode_utf8()
             .ok()
-            .map(|key| key.into_owned())
+            .map(Cow::into_owned)
     };
     match flavor {
         Flavor::Ceph => vec![wire.to_owned()],

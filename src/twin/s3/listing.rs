@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use s3s::dto::{
     CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
     ListObjectsV2Output, Object as Entry, ObjectStorageClass,
@@ -166,19 +166,14 @@ impl Service {
         req: S3Request<ListObjectsV2Input>,
     ) -> Answer<ListObjectsV2Output> {
         let input = req.input;
-        let after = match &input.continuation_token {
-            Some(token) => token.strip_prefix("after:").ok_or_else(|| {
-                s3_error!(
-                    InvalidArgument,
-                    "The continuation token provided is incorrect"
-                )
-            })?,
-            None => input.start_after.as_deref().unwrap_or_default(),
-        };
+        let token = input.continuation_token.as_deref();
+        // Percent-encoded, because XML cannot carry every character that a key can.
+        let token = token.map(|token| percent_decode_str(token).decode_utf8_lossy());
+        let after = token.as_deref().or(input.start_after.as_deref());
         let ask = Ask {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter: input.delimiter.as_deref(),
-            after,
+            after: after.unwrap_or_default(),
             max_keys: input.max_keys,
             encoding: input.encoding_type.as_ref(),
         };
@@ -193,9 +188,11 @@ impl Service {
                 .as_deref()
                 .map(|start_after| ask.spell(start_after)),
             max_keys: Some(page.max_keys),
-            key_count: Some((page.entries.len() + page.prefixes.len()) as i32),
+            key_count: i32::try_from(page.entries.len() + page.prefixes.len()).ok(),
             is_truncated: Some(page.next.is_some()),
-            next_continuation_token: page.next.map(|next| format!("after:{next}")),
+            next_continuation_token: page
+                .next
+                .map(|next| utf8_percent_encode(&next, NON_ALPHANUMERIC).to_string()),
             contents: Some(page.entries),
             common_prefixes: Some(page.prefixes),
             name: Some(input.bucket.clone()),

@@ -3,7 +3,7 @@
 //! It answers as AWS documents it (codes, conditions, checksums, ETags), and takes any key S3 takes. It must never be
 //! reachable from other machines: it checks no signature, so whoever can connect may do anything.
 //!
-//! - [`store`]: the buckets, and the stream of their changes;
+//! - `store`: the buckets, and the stream of their changes;
 //! - `object`, `upload`, `condition`, `checksum`: what is kept, and what keeps it right;
 //! - `service`, with `reading`, `copying`, `multipart` and `listing`: the operations;
 //! - `chunked`: the one body encoding that only S3 has.
@@ -26,7 +26,7 @@ pub use store::{Change, ChangeKind, Store};
 use std::time::Duration;
 
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, EXPIRES, RANGE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, EXPIRES, RANGE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -82,6 +82,10 @@ async fn converse(stream: TcpStream, service: S3Service, faults: Faults) {
 /// One request, made into one that s3s takes without an authentication provider.
 async fn answer(service: S3Service, mut request: HttpRequest) -> Result<HttpResponse, Dropped> {
     let headers = request.headers_mut();
+    // hyper answers an empty body without the 100 that was asked for, and botocore misreads whatever comes next on
+    // that connection.
+    let misread =
+        headers.contains_key(EXPECT) && headers.get(CONTENT_LENGTH).is_some_and(|len| len == "0");
     headers.remove(AUTHORIZATION);
     if let Some(expires) = headers.remove(EXPIRES) {
         request.extensions_mut().insert(RawExpires(expires));
@@ -100,5 +104,14 @@ async fn answer(service: S3Service, mut request: HttpRequest) -> Result<HttpResp
         Ok(request) => request,
         Err(code) => return Ok(refusal(400, code)),
     };
-    service.call(request).await.map_err(|_: HttpError| Dropped)
+    let mut response = service
+        .call(request)
+        .await
+        .map_err(|_: HttpError| Dropped)?;
+    if misread {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }

@@ -94,7 +94,8 @@ impl Object {
             let end = start + segment.len() as u64;
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
-                cut.push(segment.slice((from - start) as usize..(to - start) as usize));
+                let at = |offset| usize::try_from(offset).expect("within a segment in memory");
+                cut.push(segment.slice(at(from - start)..at(to - start)));
             }
             start = end;
         }

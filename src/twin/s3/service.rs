@@ -37,7 +37,6 @@ impl S3 for Service {
         self.store.create_bucket(&req.input.bucket)?;
         ok(CreateBucketOutput {
             location: Some(format!("/{}", req.input.bucket)),
-            ..Default::default()
         })
     }
 

@@ -11,7 +11,7 @@ use super::{Endpoint, Server};
 
 /// Keys that S3 takes and keeps apart.
 fn hostile() -> Vec<String> {
-    let keys = [
+    let mut keys: Vec<String> = [
         "plain",
         "a b",
         " leading",
@@ -28,6 +28,8 @@ fn hostile() -> Vec<String> {
         "q'uo\"te",
         "<xml>&amp;",
         "a;b,c",
+        "dir",
+        "dir/inside",
         "dir/trailing/",
         "a//b",
         "//",
@@ -41,25 +43,53 @@ fn hostile() -> Vec<String> {
         "cafe\u{301}",
         "\u{1f600}/\u{4e2d}\u{6587}",
         "tab\there",
-    ];
-    let mut keys: Vec<String> = keys.map(str::to_owned).to_vec();
-    keys.push("k".repeat(1024));
-    keys.push("\u{e9}".repeat(512));
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    // 1,024 bytes three times: in short segments, in one, and in half as many characters.
+    keys.extend([
+        "123456789012345/".repeat(63) + "1234567890123456",
+        "k".repeat(1024),
+        "\u{e9}".repeat(512),
+    ]);
     keys
 }
 
-/// SeaweedFS keeps keys as paths of a file system, so some of them it refuses or takes for another.
+/// What SeaweedFS makes of a key that it does not keep as it is.
+#[derive(Debug, PartialEq)]
+enum Bent {
+    /// It refuses the put with 400.
+    Refused,
+    /// It stores the object under another key, found by listing.
+    Renamed(&'static str),
+    /// It takes the put for a directory, without the body.
+    Emptied,
+    /// It answers 200 and the object cannot be read.
+    Lost,
+}
+
+/// SeaweedFS keeps keys as paths of a file system; these do not survive that.
+fn bent_by_weed(key: &str) -> Option<Bent> {
+    match key {
+        "//" => Some(Bent::Lost),
+        "a\\b" | "a//b" => Some(Bent::Renamed("a/b")),
+        "/leading" => Some(Bent::Renamed("leading")),
+        "dir/trailing/" => Some(Bent::Emptied),
+        _ if key
+            .split('/')
+            .any(|segment| matches!(segment, "." | "..") || segment.len() > 255) =>
+        {
+            Some(Bent::Refused)
+        }
+        _ => None,
+    }
+}
+
+/// The hostile keys that this server keeps: S3 and the twin keep all.
 fn kept(at: &Endpoint) -> Vec<String> {
     let mut keys = hostile();
-    if at.server == Server::Weed {
-        keys.retain(|key| !lost_by_weed(key));
-    }
+    keys.retain(|key| at.server == Server::Twin || bent_by_weed(key).is_none());
     keys
-}
-
-fn lost_by_weed(key: &str) -> bool {
-    let _ = key;
-    false
 }
 
 /// A key as the copy-source header wants it.
@@ -77,12 +107,7 @@ fn decoded(key: &str) -> String {
 
 async fn put_all(at: &Endpoint, keys: &[String]) {
     for key in keys {
-        let put = at
-            .client
-            .put_object()
-            .bucket(&at.bucket)
-            .key(key)
-            .body(key.as_bytes().to_vec().into());
+        let put = at.put_object(key).body(key.as_bytes().to_vec().into());
         put.send()
             .await
             .unwrap_or_else(|error| panic!("{key:?}: {error:?}"));
@@ -121,24 +146,14 @@ pub(super) async fn keeps_hostile_keys_apart(at: &Endpoint) {
         );
     }
     for key in &keys {
-        at.client
-            .delete_object()
-            .bucket(&at.bucket)
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        at.delete_object(key).send().await.unwrap();
         assert_eq!(at.body(key).await, None, "{key:?}");
     }
 }
 
 pub(super) async fn takes_parts_under_hostile_keys(at: &Endpoint) {
     for key in &kept(at) {
-        let create = at
-            .client
-            .create_multipart_upload()
-            .bucket(&at.bucket)
-            .key(key);
+        let create = at.create_multipart_upload(key);
         let id = create
             .send()
             .await
@@ -183,7 +198,7 @@ pub(super) async fn copies_hostile_keys(at: &Endpoint) {
     let keys = kept(at);
     put_all(at, &keys).await;
     for key in &keys {
-        let copy = at.client.copy_object().bucket(&at.bucket).key("copy");
+        let copy = at.copy_object("copy");
         let copy = copy.copy_source(format!("{}/{}", at.bucket, encoded(key)));
         copy.send()
             .await
@@ -301,4 +316,42 @@ pub(super) async fn folds_keys_at_a_delimiter(at: &Endpoint) {
         .unwrap();
     assert_eq!(inner.common_prefixes()[0].prefix(), Some("c/d/"));
     assert_eq!(inner.contents()[0].key(), Some("c/e"));
+}
+
+pub(super) async fn bends_only_the_keys_known_to_be_bent(at: &Endpoint) {
+    for key in &hostile() {
+        let put = at.put_object(key).body(key.as_bytes().to_vec().into());
+        let put = put.send().await;
+        let listed = listed(at, "").await;
+        let bent = match (put, at.get_object(key).send().await) {
+            (Err(error), _) => {
+                assert_eq!(
+                    error.raw_response().map(|raw| raw.status().as_u16()),
+                    Some(400),
+                    "{key:?}: {error:?}"
+                );
+                Some(Bent::Refused)
+            }
+            (Ok(_), Err(_)) => Some(Bent::Lost),
+            (Ok(_), Ok(found)) => match found.body.collect().await.unwrap().to_vec() {
+                body if body.is_empty() => Some(Bent::Emptied),
+                body => {
+                    assert_eq!(body, key.as_bytes(), "{key:?}");
+                    let other = ["a/b", "leading"]
+                        .into_iter()
+                        .find(|other| listed.iter().any(|key| key == other));
+                    other.map(Bent::Renamed)
+                }
+            },
+        };
+        let expected = match at.server {
+            Server::Twin => None,
+            Server::Weed => bent_by_weed(key),
+        };
+        assert_eq!(bent, expected, "{key:?}");
+        for key in [key.as_str(), "a/b", "leading"] {
+            // What was refused a put may be refused a delete.
+            let _ = at.delete_object(key).send().await;
+        }
+    }
 }

@@ -1,0 +1,60 @@
+//! What becomes of a delivery, before it has a status: a receipt with a report a job, or a refusal.
+
+use crate::domain::delivery::Rejection;
+use crate::domain::handshake::Answer;
+use crate::domain::job::Outcome;
+use crate::error::WorkError;
+
+/// What we tell the sender of a delivery that was authentic.
+#[derive(Debug)]
+pub enum Receipt {
+    /// The answer to its challenge.
+    Answer(Answer),
+    /// What became of each job or record, in the order of the wire.
+    Done(Vec<Report>),
+}
+
+/// What became of one job or one record.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What it was about.
+    pub about: About,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// What a report is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A key of a bucket. What a record leaves out is empty.
+    Object {
+        /// The bucket's own name.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// A measurement, or nothing in particular.
+    Measurement(Option<String>),
+}
+
+/// How a job or a record ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As it should.
+    Well(Outcome),
+    /// It should be tried again.
+    Failed,
+    /// Its project or bucket is not on the allow-list.
+    Forbidden,
+    /// It is not the shape.
+    Malformed,
+}
+
+/// Why a delivery gets no receipt.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The sender's fault.
+    Rejected(Rejection),
+    /// Ours.
+    Failed(WorkError),
+}
