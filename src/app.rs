@@ -6,7 +6,7 @@ use crate::clients::intdash::Intdash;
 use crate::clients::secrets::SecretStore;
 use crate::clients::topic::Topic;
 use crate::config::Config;
-use crate::domain::delivery::{Delivery, Rejection};
+use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::{Event, MeasurementRef, ObjectRef};
 use crate::domain::job::{Job, Outcome, plan};
 use crate::domain::secrets::{AccessKey, Secrets, SourceSecrets};
@@ -141,7 +141,7 @@ impl App {
             .map(|job| async move {
                 let (app, of) = (Arc::clone(self), job.clone());
                 let started = Instant::now();
-                let done = tokio::spawn(async move { app.perform(&of, deadline).await }).await;
+                let done = tokio::spawn(async move { app.perform(&of, id, deadline).await }).await;
                 let done = done.unwrap_or(Err(WorkError::Panicked));
                 (job.clone(), logged(id, &job, done, started))
             })
@@ -173,17 +173,22 @@ impl App {
     }
 
     /// Performs a job; where a far side refuses our keys, once more with newer ones.
-    async fn perform(&self, job: &Job, deadline: Instant) -> Result<Mirrored, WorkError> {
+    async fn perform(
+        &self,
+        job: &Job,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Mirrored, WorkError> {
         let attempts = async {
             let secrets = self.secrets.get().await.map_err(WorkError::Secrets)?;
-            match self.attempt(job, &secrets, deadline).await {
+            match self.attempt(job, &secrets, id, deadline).await {
                 Err(error) if error.denied() => match self
                     .secrets
                     .newer_than(&secrets)
                     .await
                     .map_err(WorkError::Secrets)?
                 {
-                    Some(newer) => self.attempt(job, &newer, deadline).await,
+                    Some(newer) => self.attempt(job, &newer, id, deadline).await,
                     None => Err(error),
                 },
                 done => done,
@@ -199,6 +204,7 @@ impl App {
         &self,
         job: &Job,
         secrets: &Secrets,
+        id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         match job {
@@ -206,7 +212,7 @@ impl App {
                 let known = secrets
                     .of(&object.source)
                     .ok_or_else(|| missing(&object.source, "an access key of the origin"))?;
-                self.mirror(object, known, deadline).await
+                self.mirror(object, known, id, deadline).await
             }
             Job::Summary(measurement) => {
                 let known = secrets
@@ -223,6 +229,7 @@ impl App {
         &self,
         object: &ObjectRef,
         known: &SourceSecrets,
+        id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         let (Some(Source::S3(source)), Some(backup)) =
@@ -242,6 +249,7 @@ impl App {
                 object,
                 rule,
                 buffers: &self.buffers,
+                delivery: id,
                 deadline,
             };
             match mirror.reconcile().await {
@@ -335,12 +343,7 @@ fn about(job: Job) -> About {
 }
 
 /// One line a job. The cause of a failure is told here and nowhere else.
-fn logged(
-    id: crate::domain::delivery::DeliveryId,
-    job: &Job,
-    done: Result<Mirrored, WorkError>,
-    started: Instant,
-) -> Ended {
+fn logged(id: DeliveryId, job: &Job, done: Result<Mirrored, WorkError>, started: Instant) -> Ended {
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (kind, origin, key) = match job {
         Job::Mirror(object) => ("mirror", &object.origin, &object.key),

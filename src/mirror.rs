@@ -3,6 +3,7 @@
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::{Bucket, Sight};
 use crate::clients::error::Kind;
+use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
 use crate::domain::job::Outcome;
 use crate::domain::object::{Mark, ObjectState, Properties};
@@ -34,6 +35,8 @@ pub struct Mirror<'a> {
     pub rule: &'a BucketRule,
     /// One permit a KiB of small objects in memory.
     pub buffers: &'a Semaphore,
+    /// The delivery that it is for, as the log names it.
+    pub delivery: DeliveryId,
     /// When this work must have stopped.
     pub deadline: Instant,
 }
@@ -94,6 +97,7 @@ impl Mirror<'_> {
                         properties: self.marked(state)?,
                         condition,
                         buffers: self.buffers,
+                        delivery: self.delivery,
                         deadline: self.deadline,
                     };
                     let copied_bytes = done.copied_bytes + state.size;
@@ -152,14 +156,14 @@ impl Mirror<'_> {
                 Ok(acted) => done = acted,
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::StartOver(reason)) => {
-                    tracing::info!(object.key = %key, round, %reason, "starting over");
+                    tracing::info!(delivery.id = %self.delivery, object.key = %key, round, %reason, "starting over");
                     continue;
                 }
             }
             if self.unmoved(&seen).await? {
                 return Ok(done);
             }
-            tracing::info!(object.key = %key, round, "starting over: the origin moved meanwhile");
+            tracing::info!(delivery.id = %self.delivery, object.key = %key, round, "starting over: the origin moved meanwhile");
         }
         Err(WorkError::Contended(ROUNDS))
     }
