@@ -6,8 +6,9 @@ use crate::config::SecretsFrom;
 use crate::domain::secrets::Secrets;
 use aws_sdk_secretsmanager::Client;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Whoever sends wrong signatures must not be able to make us call Secrets Manager more often than this.
 const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(30);
