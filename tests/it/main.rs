@@ -4,6 +4,8 @@
 
 mod conformance;
 mod edge;
+mod emulator;
+mod events;
 mod layers;
 mod mirror;
 mod servers;

@@ -158,11 +158,17 @@ impl Emulator {
 
     /// Invokes the function and returns what it returned, errors of the function included.
     pub(crate) fn invoke(&self, event: &Value) -> Value {
+        let body = self.answer(event);
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}\n{}", self.log()))
+    }
+
+    /// The same as text: of a function that cannot start there is none.
+    pub(crate) fn answer(&self, event: &Value) -> String {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = status(self.port, "POST", path, &event.to_string());
         let (_, body) =
             answer.unwrap_or_else(|| panic!("the emulator does not answer\n{}", self.log()));
-        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}\n{}", self.log()))
+        body
     }
 
     /// What the function and the emulator have printed so far.
