@@ -11,4 +11,5 @@ mod mirror;
 mod servers;
 mod summary;
 mod twin;
+mod weed;
 mod world;
