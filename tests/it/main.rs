@@ -8,6 +8,7 @@ mod emulator;
 mod events;
 mod layers;
 mod mirror;
+mod moto;
 mod servers;
 mod summary;
 mod twin;
