@@ -5,6 +5,7 @@ use super::error::{CallError, Kind};
 use crate::config::SecretsFrom;
 use crate::domain::secrets::Secrets;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -44,9 +45,7 @@ impl SecretStore {
         if let Some((secrets, _)) = &*cached {
             return Ok(secrets.clone());
         }
-        let fresh = self.fetch().await?;
-        *cached = Some((fresh.clone(), Instant::now()));
-        Ok(fresh)
+        self.refresh(&mut cached).await
     }
 
     /// Newer secrets than `stale`, if there are any: after a far side refused our keys, or a verification failed.
@@ -58,24 +57,51 @@ impl SecretStore {
             return Ok(None);
         }
         let mut cached = self.cached.lock().await;
-        if let Some((secrets, fetched)) = &*cached
-            && (**secrets != *stale || fetched.elapsed() < REFRESH_AT_MOST_EVERY)
-        {
-            return Ok((**secrets != *stale).then(|| secrets.clone()));
+        match &*cached {
+            // Nothing was kept, so it was fetched for this very delivery.
+            None => return Ok(None),
+            Some((secrets, _)) if **secrets != *stale => return Ok(Some(secrets.clone())),
+            Some((_, fetched)) if fetched.elapsed() < REFRESH_AT_MOST_EVERY => return Ok(None),
+            Some(_) => {}
         }
-        let fresh = self.fetch().await?;
-        *cached = Some((fresh.clone(), Instant::now()));
+        let fresh = self.refresh(&mut cached).await?;
         Ok((*fresh != *stale).then_some(fresh))
     }
 
-    async fn fetch(&self) -> Result<Arc<Secrets>, CallError> {
-        let mut merged = Secrets::default();
+    /// Fetches all of them. They are kept once each has a value: the first one that is put counts at once.
+    async fn refresh(
+        &self,
+        cached: &mut Option<(Arc<Secrets>, Instant)>,
+    ) -> Result<Arc<Secrets>, CallError> {
+        let (fresh, complete) = self.fetch().await?;
+        let fresh = Arc::new(fresh);
+        *cached = complete.then(|| (fresh.clone(), Instant::now()));
+        Ok(fresh)
+    }
+
+    /// The secrets, merged, and whether each had a value. One without is missing to its own sources and to no other.
+    async fn fetch(&self) -> Result<(Secrets, bool), CallError> {
+        let (mut merged, mut complete) = (Secrets::default(), true);
         let Some((client, ids)) = &self.from else {
-            return Ok(Arc::new(merged));
+            return Ok((merged, complete));
         };
         for id in ids {
-            let answer = client.get_secret_value().secret_id(id).send().await;
-            let answer = answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?;
+            let answer = match client.get_secret_value().secret_id(id).send().await {
+                Err(e)
+                    if e.as_service_error()
+                        .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+                {
+                    let cause = CallError::of("GetSecretValue", id, &e).cause;
+                    tracing::warn!(
+                        secret = id,
+                        cause,
+                        "a secret is not there or has no value yet"
+                    );
+                    complete = false;
+                    continue;
+                }
+                answer => answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?,
+            };
             let bad = |cause: String| CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause);
             let text = answer
                 .secret_string()
@@ -83,6 +109,6 @@ impl SecretStore {
             merged =
                 merged.merged(Secrets::parse(text).map_err(|problems| bad(problems.join("; ")))?);
         }
-        Ok(Arc::new(merged))
+        Ok((merged, complete))
     }
 }

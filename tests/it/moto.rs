@@ -240,3 +240,15 @@ async fn secrets_without_a_value_refuse_deliveries_until_they_have_one() {
     assert_eq!(far.copy("a").await.outcomes(), ["copied"]);
     assert_eq!(far.finish(SECRET).await.outcomes(), ["published"]);
 }
+
+#[tokio::test]
+async fn a_secret_without_a_value_stops_only_the_sources_that_it_is_for() {
+    let far = Far::new([Some(vk()), None]).await;
+    query("sns", &[("Action", "CreateTopic"), ("Name", &far.topic)]).await;
+    assert_eq!(far.finish(SECRET).await.status, 500);
+    assert_eq!(far.copy("a").await.outcomes(), ["copied"]);
+    assert_eq!(far.finish(SECRET).await.status, 500);
+    put_value(&far.secrets[1], &intdash(&[SECRET])).await;
+    assert_eq!(far.finish(SECRET).await.outcomes(), ["published"]);
+    assert_eq!(far.copy("b").await.outcomes(), ["copied"]);
+}
