@@ -155,7 +155,7 @@ impl App {
             Event::Nothing { bucket, key, reason } => {
                 tracing::info!(delivery.id = %id, object.bucket = bucket, object.key = key, reason, "nothing to do");
                 let about = match (bucket, key) {
-                    (None, None) => About::Measurement(None),
+                    (None, None) => About::Nothing,
                     (bucket, key) => About::Object { bucket: bucket.unwrap_or_default(), key: key.unwrap_or_default() },
                 };
                 vec![Report { about, ended: Ended::Well(Outcome::Ignored) }]
@@ -338,7 +338,7 @@ fn about(job: Job) -> About {
             bucket: object.bucket().to_owned(),
             key: object.key,
         },
-        Job::Summary(measurement) => About::Measurement(Some(measurement.measurement)),
+        Job::Summary(measurement) => About::Measurement(measurement.measurement),
     }
 }
 

@@ -207,5 +207,6 @@ fn outcome(report: &Report) -> Value {
         About::Measurement(measurement) => {
             json!({"job": "summary", "measurement": measurement, "outcome": word})
         }
+        About::Nothing => json!({"outcome": word}),
     }
 }

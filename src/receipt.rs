@@ -33,8 +33,10 @@ pub enum About {
         /// The key.
         key: String,
     },
-    /// A measurement, or nothing in particular.
-    Measurement(Option<String>),
+    /// A measurement.
+    Measurement(String),
+    /// Nothing in particular, as a test event.
+    Nothing,
 }
 
 /// How a job or a record ended.
