@@ -6,7 +6,7 @@ use crate::clients::intdash::Intdash;
 use crate::clients::secrets::SecretStore;
 use crate::clients::topic::Topic;
 use crate::config::Config;
-use crate::domain::delivery::{Delivery, Rejection};
+use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::{Event, MeasurementRef, ObjectRef};
 use crate::domain::job::{Job, Outcome, plan};
 use crate::domain::secrets::{AccessKey, Secrets, SourceSecrets};
@@ -15,11 +15,11 @@ use crate::domain::source::s3::S3Source;
 use crate::domain::source::{Message, Source};
 use crate::error::WorkError;
 use crate::mirror::{Mirror, Mirrored};
-use crate::receipt::{About, Ended, Receipt, Refusal, Report};
-use crate::report;
+use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
+use crate::summarise;
 use crate::transfer::Limits;
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -89,28 +89,15 @@ impl App {
             .sources
             .get(name)
             .ok_or(Refusal::Rejected(Rejection::Unknown))?;
-        let mut secrets = self
-            .secrets
-            .get()
-            .await
-            .map_err(|e| Refusal::Failed(WorkError::Secrets(e)))?;
+        let secrets = self.secrets.get().await;
         let mut opened = open(name, source, url_key, &delivery, &secrets);
-        if matches!(
-            opened,
-            Err(
-                Refusal::Rejected(Rejection::Unauthentic | Rejection::Unknown) | Refusal::Failed(_)
-            )
-        ) {
+        if let Err(
+            Refusal::Rejected(Rejection::Unauthentic | Rejection::Unknown) | Refusal::Failed(_),
+        ) = opened
             // The sender may have been given a newer secret than we have.
-            if let Some(newer) = self
-                .secrets
-                .newer_than(&secrets)
-                .await
-                .map_err(|e| Refusal::Failed(WorkError::Secrets(e)))?
-            {
-                secrets = newer;
-                opened = open(name, source, url_key, &delivery, &secrets);
-            }
+            && let Some(newer) = self.secrets.newer_than(&secrets).await
+        {
+            opened = open(name, source, url_key, &delivery, &newer);
         }
         match opened? {
             Message::Challenge(answer) => Ok(Receipt::Answer(answer)),
@@ -126,20 +113,21 @@ impl App {
         events: Vec<Event>,
         delivery: &Delivery,
         deadline: Instant,
-    ) -> Vec<Report> {
+    ) -> Vec<Entry> {
         let planned: Vec<Vec<Job>> = events.iter().map(plan).collect();
-        let mut jobs: Vec<Job> = Vec::new();
-        for job in planned.iter().flatten() {
-            if !jobs.contains(job) {
-                jobs.push(job.clone());
-            }
-        }
+        let mut seen = HashSet::new();
+        let jobs: Vec<Job> = planned
+            .iter()
+            .flatten()
+            .filter(|job| seen.insert(*job))
+            .cloned()
+            .collect();
         let id = delivery.id;
         let ended: HashMap<Job, Ended> = stream::iter(jobs)
             .map(|job| async move {
                 let (app, of) = (Arc::clone(self), job.clone());
                 let started = Instant::now();
-                let done = tokio::spawn(async move { app.perform(&of, deadline).await }).await;
+                let done = tokio::spawn(async move { app.perform(&of, id, deadline).await }).await;
                 let done = done.unwrap_or(Err(WorkError::Panicked));
                 (job.clone(), logged(id, &job, done, started))
             })
@@ -148,43 +136,43 @@ impl App {
             .await;
         let reports = events.into_iter().zip(planned).flat_map(|(event, jobs)| match event {
             Event::Object(_) | Event::Measurement(_) => {
-                jobs.into_iter().map(|job| Report { ended: ended[&job], about: about(job) }).collect()
+                jobs.into_iter().map(|job| Entry { ended: ended[&job], about: about(job) }).collect()
             }
             Event::Nothing { bucket, key, reason } => {
                 tracing::info!(delivery.id = %id, object.bucket = bucket, object.key = key, reason, "nothing to do");
                 let about = match (bucket, key) {
-                    (None, None) => About::Measurement(None),
+                    (None, None) => About::Nothing,
                     (bucket, key) => About::Object { bucket: bucket.unwrap_or_default(), key: key.unwrap_or_default() },
                 };
-                vec![Report { about, ended: Ended::Well(Outcome::Ignored) }]
+                vec![Entry { about, ended: Ended::Well(Outcome::Ignored) }]
             }
-            Event::Forbidden { bucket } => {
+            Event::Forbidden { bucket, key } => {
                 tracing::warn!(delivery.id = %id, object.bucket = bucket, "a record's bucket is not on the allow-list");
-                vec![Report { about: About::Object { bucket, key: String::new() }, ended: Ended::Forbidden }]
+                vec![Entry { about: About::Object { bucket, key }, ended: Ended::Forbidden }]
             }
             Event::Malformed(reason) => {
                 tracing::warn!(delivery.id = %id, reason, "a record is not the shape");
-                vec![Report { about: About::Object { bucket: String::new(), key: String::new() }, ended: Ended::Malformed }]
+                vec![Entry { about: About::Object { bucket: String::new(), key: String::new() }, ended: Ended::Malformed }]
             }
         });
         reports.collect()
     }
 
     /// Performs a job; where a far side refuses our keys, once more with newer ones.
-    async fn perform(&self, job: &Job, deadline: Instant) -> Result<Mirrored, WorkError> {
+    async fn perform(
+        &self,
+        job: &Job,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Mirrored, WorkError> {
         if Instant::now() >= deadline {
             return Err(WorkError::OutOfTime("it has not begun"));
         }
         let attempts = async {
-            let secrets = self.secrets.get().await.map_err(WorkError::Secrets)?;
-            match self.attempt(job, &secrets, deadline).await {
-                Err(error) if error.denied() => match self
-                    .secrets
-                    .newer_than(&secrets)
-                    .await
-                    .map_err(WorkError::Secrets)?
-                {
-                    Some(newer) => self.attempt(job, &newer, deadline).await,
+            let secrets = self.secrets.get().await;
+            match self.attempt(job, &secrets, id, deadline).await {
+                Err(error) if error.denied() => match self.secrets.newer_than(&secrets).await {
+                    Some(newer) => self.attempt(job, &newer, id, deadline).await,
                     None => Err(error),
                 },
                 done => done,
@@ -200,6 +188,7 @@ impl App {
         &self,
         job: &Job,
         secrets: &Secrets,
+        id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         match job {
@@ -207,7 +196,7 @@ impl App {
                 let known = secrets
                     .of(&object.source)
                     .ok_or_else(|| missing(&object.source, "an access key of the origin"))?;
-                self.mirror(object, known, deadline).await
+                self.mirror(object, known, id, deadline).await
             }
             Job::Summary(measurement) => {
                 let known = secrets
@@ -224,6 +213,7 @@ impl App {
         &self,
         object: &ObjectRef,
         known: &SourceSecrets,
+        id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         let (Some(Source::S3(source)), Some(backup)) =
@@ -243,6 +233,7 @@ impl App {
                 object,
                 rule,
                 limits: &self.limits,
+                delivery: id,
                 deadline,
             };
             match mirror.reconcile().await {
@@ -259,7 +250,7 @@ impl App {
         else {
             unreachable!("a summary is planned for a source of kind intdash, which needs a topic");
         };
-        report::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
+        summarise::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
         Ok(Mirrored {
             outcome: Outcome::Published,
             copied_bytes: 0,
@@ -331,33 +322,32 @@ fn about(job: Job) -> About {
             bucket: object.bucket().to_owned(),
             key: object.key,
         },
-        Job::Summary(measurement) => About::Measurement(Some(measurement.measurement)),
+        Job::Summary(measurement) => About::Measurement(measurement.measurement),
     }
 }
 
 /// One line a job. The cause of a failure is told here and nowhere else.
-fn logged(
-    id: crate::domain::delivery::DeliveryId,
-    job: &Job,
-    done: Result<Mirrored, WorkError>,
-    started: Instant,
-) -> Ended {
+fn logged(id: DeliveryId, job: &Job, done: Result<Mirrored, WorkError>, started: Instant) -> Ended {
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (kind, origin, key) = match job {
-        Job::Mirror(object) => ("mirror", &object.origin, &object.key),
-        Job::Summary(of) => ("summary", &of.project, &of.measurement),
+    let (kind, object, measurement) = match job {
+        Job::Mirror(object) => ("mirror", Some(object), None),
+        Job::Summary(of) => ("summary", None, Some(of.measurement.as_str())),
     };
+    let (bucket, key) = (
+        object.map(|object| object.origin.as_str()),
+        object.map(|object| object.key.as_str()),
+    );
     match done {
         Ok(Mirrored {
             outcome,
             copied_bytes,
             reason,
         }) => {
-            tracing::info!(delivery.id = %id, job.kind = kind, job.of = %origin, job.key = %key, job.outcome = outcome.word(), copied_bytes, reason, ms, "job");
+            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome.word(), object.bucket = bucket, object.key = key, measurement, copied_bytes, reason, ms, "job");
             Ended::Well(outcome)
         }
         Err(error) => {
-            tracing::error!(delivery.id = %id, job.kind = kind, job.of = %origin, job.key = %key, job.outcome = "failed", error = %error, ms, "job");
+            tracing::error!(delivery.id = %id, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, ms, "job");
             Ended::Failed
         }
     }

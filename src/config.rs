@@ -1,6 +1,6 @@
 //! The function's settings, read once at the start. Every problem is found and listed, not only the first.
 
-use crate::domain::secrets::Secrets;
+use crate::domain::secrets::{Parsed, Secrets};
 use crate::domain::source::Source;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,31 +75,30 @@ impl Config {
             lookup(key).filter(|value| !value.trim().is_empty())
         };
         let mut problems = Vec::new();
-        let sources = get("SOURCES").map_or_else(
-            || {
-                Err(vec![
+        // What could be read of the sources still tells what else they need.
+        let sources = match get("SOURCES") {
+            Some(json) => read_sources(&json, &mut problems),
+            None => {
+                problems.push(
                     "SOURCES is not set: expected a JSON object, source name → its definition"
                         .to_owned(),
-                ])
-            },
-            |json| read_sources(&json),
-        );
-        let sources = sources.unwrap_or_else(|found| {
-            problems.extend(found);
-            BTreeMap::new()
-        });
+                );
+                BTreeMap::new()
+            }
+        };
         let secrets = match (get("SECRETS"), get("SECRETS_ARN")) {
             (Some(_), Some(_)) => Err(vec![
                 "SECRETS and SECRETS_ARN are both set: set one".to_owned(),
             ]),
-            (Some(json), None) => Secrets::parse(&json)
-                .map(SecretsFrom::Inline)
-                .map_err(|found| {
-                    found
-                        .into_iter()
-                        .map(|problem| format!("SECRETS: {problem}"))
-                        .collect()
-                }),
+            (Some(json), None) => match Secrets::parse(&json) {
+                Parsed { secrets, problems } if problems.is_empty() => {
+                    Ok(SecretsFrom::Inline(secrets))
+                }
+                Parsed { problems, .. } => Err(problems
+                    .into_iter()
+                    .map(|problem| format!("SECRETS: {problem}"))
+                    .collect()),
+            },
             (None, Some(arns)) => Ok(SecretsFrom::Manager(
                 arns.split(',')
                     .map(|arn| arn.trim().to_owned())
@@ -162,15 +161,20 @@ impl Config {
     }
 }
 
-fn read_sources(json: &str) -> Result<BTreeMap<String, Source>, Vec<String>> {
-    let definitions: BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(json).map_err(|e| {
-            vec![format!(
-                "SOURCES: expected a JSON object, source name → its definition: {e}"
-            )]
-        })?;
-    let mut problems = Vec::new();
+fn read_sources(json: &str, problems: &mut Vec<String>) -> BTreeMap<String, Source> {
     let mut sources = BTreeMap::new();
+    let definitions: BTreeMap<String, serde_json::Value> = match serde_json::from_str(json) {
+        Ok(definitions) => definitions,
+        Err(e) => {
+            problems.push(format!(
+                "SOURCES: expected a JSON object, source name → its definition: {e}"
+            ));
+            return sources;
+        }
+    };
+    if definitions.is_empty() {
+        problems.push("SOURCES: expected at least one source, found none".to_owned());
+    }
     for (name, definition) in definitions {
         if name.is_empty()
             || !name
@@ -198,16 +202,9 @@ fn read_sources(json: &str) -> Result<BTreeMap<String, Source>, Vec<String>> {
             Err(problem) => problems.push(format!("SOURCES: {name}: {problem}")),
         }
     }
-    if sources.is_empty() && problems.is_empty() {
-        problems.push("SOURCES: expected at least one source, found none".to_owned());
-    }
     problems.extend(shared_paths(&sources));
     problems.extend(overlapping_prefixes(&sources));
-    if problems.is_empty() {
-        Ok(sources)
-    } else {
-        Err(problems)
-    }
+    sources
 }
 
 fn shared_paths(sources: &BTreeMap<String, Source>) -> Vec<String> {
@@ -307,6 +304,7 @@ mod tests {
             "QUEUE_URL is not supported yet",
             "STATE_BUCKET is not supported yet",
             "LOG_LEVEL: expected",
+            "SNS_TOPIC_ARN is not set: source j",
         ] {
             assert!(found.contains(expected), "{expected} not in:\n{found}");
         }

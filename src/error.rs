@@ -20,9 +20,6 @@ pub enum WorkError {
     /// A call to the topic failed.
     #[error("topic: {0}")]
     Topic(#[source] CallError),
-    /// The secrets could not be fetched.
-    #[error("secrets: {0}")]
-    Secrets(#[source] CallError),
     /// A source lacks the secret that its work needs.
     #[error("source {source_name} has no secret: it wants {wants}")]
     MissingSecret {

@@ -3,9 +3,10 @@
 use crate::app::App;
 use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
-use crate::receipt::{About, Ended, Receipt, Refusal, Report};
+use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -53,7 +54,12 @@ pub fn router(app: Arc<App>) -> Router {
         let at_path = async move |State(app), arrival, headers, body| {
             receive(app, name, None, arrival, headers, body).await
         };
-        let with_key = async move |State(app), Path(key): Path<String>, arrival, headers, body| {
+        let with_key = async move |State(app),
+                                   key: Result<Path<String>, PathRejection>,
+                                   arrival,
+                                   headers,
+                                   body| {
+            let Path(key) = key.unwrap_or(Path(String::new()));
             receive(app, source, Some(key), arrival, headers, body).await
         };
         router = router
@@ -76,23 +82,26 @@ pub fn router(app: Arc<App>) -> Router {
 
 type MaybeArrival = Option<Extension<Arrival>>;
 
+// A path that is no UTF-8 names no source, and is answered so.
 async fn keyless(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     arrival: MaybeArrival,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let Path(source) = path.unwrap_or(Path(String::new()));
     receive(app, source, None, arrival, headers, body).await
 }
 
 async fn keyed(
     State(app): State<Arc<App>>,
-    Path((source, key)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     arrival: MaybeArrival,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let Path((source, key)) = path.unwrap_or(Path((String::new(), String::new())));
     receive(app, source, Some(key), arrival, headers, body).await
 }
 
@@ -130,7 +139,10 @@ async fn receive(
     let cause = match &received {
         Ok(_) => None,
         Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
-        Err(Refusal::Failed(error)) => Some(error.to_string()),
+        Err(Refusal::Failed(error)) => {
+            tracing::error!(delivery.id = %id, source, %error, "a delivery could not be received");
+            None
+        }
     };
     let (status, answer) = answer(id, received);
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -150,10 +162,10 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Va
         Ok(Receipt::Answer(Answer::Signature(signature))) => {
             (StatusCode::OK, json!({ "signature": signature }))
         }
-        Ok(Receipt::Done(reports)) => {
-            let outcomes: Vec<_> = reports.iter().map(outcome).collect();
+        Ok(Receipt::Done(entries)) => {
+            let outcomes: Vec<_> = entries.iter().map(outcome).collect();
             (
-                status_of(&reports),
+                status_of(&entries),
                 json!({"delivery": id, "outcomes": outcomes}),
             )
         }
@@ -176,36 +188,34 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Va
     }
 }
 
-/// A failure asks for a retry; what another try would not mend is told only when nothing failed.
-fn status_of(reports: &[Report]) -> StatusCode {
-    let any = |ended| reports.iter().any(|report| report.ended == ended);
-    if any(Ended::Failed) {
-        StatusCode::INTERNAL_SERVER_ERROR
-    } else if any(Ended::Malformed) {
+/// Every record was tried. A failure asks for a retry; only what is wrong as a whole is told as such.
+fn status_of(entries: &[Entry]) -> StatusCode {
+    let all = |ended| !entries.is_empty() && entries.iter().all(|entry| entry.ended == ended);
+    let failed = |entry: &Entry| matches!(entry.ended, Ended::Failed | Ended::Malformed);
+    if all(Ended::Malformed) {
         StatusCode::BAD_REQUEST
-    } else if !reports.is_empty()
-        && reports
-            .iter()
-            .all(|report| report.ended == Ended::Forbidden)
-    {
+    } else if entries.iter().any(failed) {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else if all(Ended::Forbidden) {
         StatusCode::FORBIDDEN
     } else {
         StatusCode::OK
     }
 }
 
-fn outcome(report: &Report) -> Value {
-    let word = match report.ended {
+fn outcome(entry: &Entry) -> Value {
+    let word = match entry.ended {
         Ended::Well(outcome) => outcome.word(),
         Ended::Failed | Ended::Malformed => "failed",
         Ended::Forbidden => "ignored",
     };
-    match &report.about {
+    match &entry.about {
         About::Object { bucket, key } => {
             json!({"job": "mirror", "bucket": bucket, "key": key, "outcome": word})
         }
         About::Measurement(measurement) => {
             json!({"job": "summary", "measurement": measurement, "outcome": word})
         }
+        About::Nothing => json!({"outcome": word}),
     }
 }

@@ -12,6 +12,7 @@ use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV
 use lambda_http::aws_lambda_events::encodings::Body as LambdaBody;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, Error, LambdaEvent};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -47,7 +48,7 @@ struct Http {
 /// An answer in the shape of the invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum Response {
     /// For an HTTP API or a Function URL.
     HttpV2(ApiGatewayV2httpResponse),
     /// For a REST API.
@@ -58,7 +59,10 @@ pub enum Answer {
 ///
 /// # Errors
 /// The event has none of the known shapes: the invocation fails and says so.
-pub async fn dispatch(router: Router, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Error> {
+pub async fn dispatch(
+    router: Router,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Response, Error> {
     let invocation = parse(event.payload.get())?;
     let (http, rest) = match invocation {
         Invocation::HttpV2(http) => (http, false),
@@ -68,8 +72,8 @@ pub async fn dispatch(router: Router, event: LambdaEvent<Box<RawValue>>) -> Resu
     let mut request = Request::new(Body::from(http.body));
     *request.method_mut() = http.method;
     *request.headers_mut() = http.headers;
-    // A path that is no URI is the sender's, and there is no such route.
-    *request.uri_mut() = http.target.parse().unwrap_or_default();
+    // Whatever cannot be a URI even so names no route.
+    *request.uri_mut() = as_uri(&http.target).parse().unwrap_or_default();
     request.extensions_mut().insert(Arrival {
         url: http.url,
         deadline: Instant::now() + left,
@@ -89,7 +93,7 @@ pub async fn dispatch(router: Router, event: LambdaEvent<Box<RawValue>>) -> Resu
             answer.body,
             answer.is_base64_encoded,
         ) = (status, parts.headers, Some(body), encoded);
-        Answer::RestV1(answer)
+        Response::RestV1(answer)
     } else {
         let mut answer = ApiGatewayV2httpResponse::default();
         (
@@ -98,7 +102,7 @@ pub async fn dispatch(router: Router, event: LambdaEvent<Box<RawValue>>) -> Resu
             answer.body,
             answer.is_base64_encoded,
         ) = (status, parts.headers, Some(body), encoded);
-        Answer::HttpV2(answer)
+        Response::HttpV2(answer)
     })
 }
 
@@ -158,6 +162,8 @@ fn parse(event: &str) -> Result<Invocation, Error> {
             } else {
                 v1.multi_value_query_string_parameters
             };
+            // The event has them unordered, so of several the URL cannot be told.
+            let known = parameters.iter().count() <= 1;
             let query = Some(parameters.to_query_string()).filter(|query| !query.is_empty());
             let mut headers = v1.multi_value_headers;
             for (name, value) in &v1.headers {
@@ -165,7 +171,7 @@ fn parse(event: &str) -> Result<Invocation, Error> {
             }
             Ok(Invocation::RestV1(Http {
                 method: v1.http_method,
-                url: context.domain_name.map(|domain| {
+                url: context.domain_name.filter(|_| known).map(|domain| {
                     with_query(format!("https://{domain}{called}"), query.as_deref())
                 }),
                 target: with_query(path, query.as_deref()),
@@ -180,6 +186,22 @@ fn parse(event: &str) -> Result<Invocation, Error> {
 
 fn at(epoch_ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(epoch_ms).unwrap_or_default())
+}
+
+/// A gateway may hand over the path decoded, so what cannot stand in a URI is encoded again.
+fn as_uri(target: &str) -> String {
+    const ODD: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'`')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    utf8_percent_encode(target, ODD).to_string()
 }
 
 fn with_query(path: String, query: Option<&str>) -> String {
@@ -238,6 +260,16 @@ mod tests {
         assert_eq!(without_stage("/production", Some("prod")), "/production");
         assert_eq!(without_stage("/hooks/vk", Some("prod")), "/hooks/vk");
         assert_eq!(without_stage("/hooks/hooks/vk", Some("hooks")), "/hooks/vk");
+    }
+
+    #[test]
+    fn a_decoded_path_becomes_a_uri_again() {
+        assert_eq!(
+            as_uri("/hooks/vk/a%20b?x=1&y=%2F"),
+            "/hooks/vk/a%20b?x=1&y=%2F"
+        );
+        assert_eq!(as_uri("/hooks/é ü"), "/hooks/%C3%A9%20%C3%BC");
+        assert!(as_uri("/\u{0}<>{}|^`\"").parse::<http::Uri>().is_ok());
     }
 
     #[test]

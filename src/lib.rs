@@ -8,7 +8,7 @@
 //! - [`config`][]: the settings
 //! - [`clients`][]: the only place where an SDK or HTTP-client type is named
 //! - [`error`][]: work that should be tried again
-//! - [`transfer`][], [`mirror`][], [`report`][]: the verbs
+//! - [`transfer`][], [`mirror`][], [`summarise`][]: the verbs
 //! - [`receipt`][]: what becomes of a delivery
 //! - [`app`][]: a delivery is received, its jobs are performed
 //! - [`http`][], [`lambda`][]: the edges, towards senders and towards Lambda
@@ -24,7 +24,7 @@ pub mod http;
 pub mod lambda;
 pub mod mirror;
 pub mod receipt;
-pub mod report;
+pub mod summarise;
 pub mod telemetry;
 pub mod transfer;
 #[cfg(feature = "dev")]

@@ -3,9 +3,10 @@
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::{Bucket, Sight};
 use crate::clients::error::Kind;
+use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
 use crate::domain::job::Outcome;
-use crate::domain::object::{Mark, ObjectState, Properties};
+use crate::domain::object::{KEY_MAX, Mark, ObjectState, Properties};
 use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::{Absence, Action, Condition, OriginState, decide};
 use crate::domain::source::s3::BucketRule;
@@ -16,9 +17,6 @@ use tokio::time::Instant;
 
 /// How often a reconcile starts over when something moved under it.
 const ROUNDS: u32 = 6;
-
-/// S3's longest key, in bytes.
-const KEY_MAX: usize = 1024;
 
 /// Everything that one reconcile needs.
 #[derive(Debug)]
@@ -33,6 +31,8 @@ pub struct Mirror<'a> {
     pub rule: &'a BucketRule,
     /// What all transfers of the process share.
     pub limits: &'a Limits,
+    /// The delivery that it is for, as the log names it.
+    pub delivery: DeliveryId,
     /// When this work must have stopped.
     pub deadline: Instant,
 }
@@ -77,7 +77,7 @@ impl Mirror<'_> {
                     .await
                     .map_err(WorkError::Backup)
             })?;
-            let action = match decide(&self.object.origin, self.rule.deletes, &seen, &backup) {
+            let action = match decide(&self.object.origin_id(), self.rule.deletes, &seen, &backup) {
                 Action::Adopt(etag) if !in_place => Action::Copy(Condition::Unchanged(etag)),
                 action => action,
             };
@@ -93,6 +93,7 @@ impl Mirror<'_> {
                         properties: self.marked(state)?,
                         condition,
                         limits: self.limits,
+                        delivery: self.delivery,
                         deadline: self.deadline,
                     };
                     let copied_bytes = done.copied_bytes + state.size;
@@ -151,14 +152,14 @@ impl Mirror<'_> {
                 Ok(acted) => done = acted,
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::StartOver(reason)) => {
-                    tracing::info!(object.key = %key, round, %reason, "starting over");
+                    tracing::info!(delivery.id = %self.delivery, object.key = %key, round, %reason, "starting over");
                     continue;
                 }
             }
             if self.unmoved(&seen).await? {
                 return Ok(done);
             }
-            tracing::info!(object.key = %key, round, "starting over: the origin moved meanwhile");
+            tracing::info!(delivery.id = %self.delivery, object.key = %key, round, "starting over: the origin moved meanwhile");
         }
         Err(WorkError::Contended(ROUNDS))
     }
@@ -167,7 +168,7 @@ impl Mirror<'_> {
         Ok(state
             .properties
             .clone()
-            .marked(&Mark::of(&self.object.origin, state))?)
+            .marked(&Mark::of(&self.object.origin_id(), state))?)
     }
 
     /// Looks at the origin: the state, and the first bytes, which of a small object are all of them.

@@ -1,4 +1,4 @@
-//! What becomes of a delivery, before it has a status: a receipt with a report a job, or a refusal.
+//! What becomes of a delivery, before it has a status: a receipt with an entry a job, or a refusal.
 
 use crate::domain::delivery::Rejection;
 use crate::domain::handshake::Answer;
@@ -11,19 +11,19 @@ pub enum Receipt {
     /// The answer to its challenge.
     Answer(Answer),
     /// What became of each job or record, in the order of the wire.
-    Done(Vec<Report>),
+    Done(Vec<Entry>),
 }
 
 /// What became of one job or one record.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Entry {
     /// What it was about.
     pub about: About,
     /// How it ended.
     pub ended: Ended,
 }
 
-/// What a report is about.
+/// What an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// A key of a bucket. What a record leaves out is empty.
@@ -33,8 +33,10 @@ pub enum About {
         /// The key.
         key: String,
     },
-    /// A measurement, or nothing in particular.
-    Measurement(Option<String>),
+    /// A measurement.
+    Measurement(String),
+    /// Nothing in particular, as a test event.
+    Nothing,
 }
 
 /// How a job or a record ended.

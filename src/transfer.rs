@@ -5,6 +5,7 @@ use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
 use crate::clients::upload::{StoredPart, Upload};
+use crate::domain::delivery::DeliveryId;
 use crate::domain::object::{ETag, Properties};
 use crate::domain::parts::{PART_USUAL, Part, PartPlan};
 use crate::domain::reconcile::Condition;
@@ -92,6 +93,8 @@ pub struct Transfer<'a> {
     pub condition: Condition,
     /// What it shares with the others.
     pub limits: &'a Limits,
+    /// The delivery that it is for, as the log names it.
+    pub delivery: DeliveryId,
     /// When it must have stopped.
     pub deadline: Instant,
 }
@@ -133,7 +136,7 @@ impl Transfer<'_> {
                 match body.collect().await {
                     Ok(bytes) => break bytes,
                     Err(reason) if attempt < ATTEMPTS && self.size > 0 => {
-                        pause(attempt, 0, &reason).await;
+                        self.pause(attempt, 0, &reason).await;
                     }
                     Err(reason) => return Err(Stop::Failed(WorkError::BrokenOff(reason))),
                 }
@@ -174,6 +177,7 @@ impl Transfer<'_> {
             let aborted = timeout(ABORT_TIMEOUT, upload.abort()).await;
             if !matches!(aborted, Ok(Ok(()))) {
                 tracing::warn!(
+                    delivery.id = %self.delivery,
                     object.key = self.key,
                     "an upload could not be dropped: the bucket's lifecycle rule will"
                 );
@@ -198,10 +202,17 @@ impl Transfer<'_> {
             .try_collect()
             .await?;
         stored.sort_by_key(|part: &StoredPart| part.number);
-        upload
-            .complete(&stored, &self.condition)
-            .await
-            .map_err(Stop::of_write)
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match upload.complete(&stored, &self.condition).await {
+                // Nothing was done, and the parts are still there.
+                Err(busy) if busy.kind == Kind::Busy && attempt < ATTEMPTS => {
+                    self.pause(attempt, 0, &busy).await;
+                }
+                done => return done.map_err(Stop::of_write),
+            }
+        }
     }
 
     async fn part(
@@ -231,19 +242,17 @@ impl Transfer<'_> {
             };
             match stored {
                 Err(Stop::Failed(error)) if attempt < ATTEMPTS && error.passing() => {
-                    pause(attempt, part.number, &error).await;
+                    self.pause(attempt, part.number, &error).await;
                 }
                 done => return done,
             }
         }
     }
-}
 
-/// Waits longer from attempt to attempt; parts that failed together do not come back together.
-async fn pause(attempt: u32, number: u32, reason: &(dyn std::fmt::Display + Sync)) {
-    tracing::info!(attempt, part = number, %reason, "reading a range again");
-    tokio::time::sleep(Duration::from_millis(u64::from(
-        100 * (1 << attempt) + number * 37 % 100,
-    )))
-    .await;
+    /// Waits longer from attempt to attempt; parts that failed together do not come back together.
+    async fn pause(&self, attempt: u32, number: u32, reason: &(dyn std::fmt::Display + Sync)) {
+        tracing::info!(delivery.id = %self.delivery, object.key = self.key, attempt, part = number, %reason, "trying again");
+        let wait = 100 * (1 << attempt) + number * 37 % 100;
+        tokio::time::sleep(Duration::from_millis(u64::from(wait))).await;
+    }
 }

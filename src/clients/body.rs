@@ -10,6 +10,12 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep, timeout};
+
+/// How long an origin's bytes may stand still. A stalled stream must not hold what others wait for until the deadline.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(8);
+const STALLED: &str = "the origin's bytes stand still";
 
 /// CRC64NVME (S3's name for CRC-64/NVME) of some bytes: what S3 checks a whole object against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +72,10 @@ impl ObjectBody {
     pub async fn collect(mut self) -> Result<Vec<Bytes>, String> {
         let mut pieces = Vec::new();
         let mut left = self.length;
-        while let Some(piece) = self.stream.next().await {
+        while let Some(piece) = timeout(IDLE_TIMEOUT, self.stream.next())
+            .await
+            .map_err(|_| STALLED)?
+        {
             let piece = piece.map_err(|e| format!("the object's bytes broke off: {e}"))?;
             left = left
                 .checked_sub(piece.len() as u64)
@@ -88,6 +97,7 @@ impl ObjectBody {
             left: self.length,
             digest: Digest::new(CrcAlgorithm::Crc64Nvme),
             sent: sent.clone(),
+            idle: None,
         };
         (ByteStream::new(SdkBody::from_body_1_x(body)), sent)
     }
@@ -119,6 +129,8 @@ struct Streamed {
     left: u64,
     digest: Digest,
     sent: SentChecksum,
+    /// Runs while the origin is waited for, and not while the backup is.
+    idle: Option<Pin<Box<Sleep>>>,
 }
 
 impl Body for Streamed {
@@ -131,7 +143,12 @@ impl Body for Streamed {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         loop {
             let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    let idle = self
+                        .idle
+                        .get_or_insert_with(|| Box::pin(sleep(IDLE_TIMEOUT)));
+                    return idle.as_mut().poll(cx).map(|()| Some(Err(STALLED.into())));
+                }
                 Poll::Ready(None) if self.left == 0 => return Poll::Ready(None),
                 Poll::Ready(None) => {
                     return Poll::Ready(Some(Err(format!(
@@ -143,6 +160,7 @@ impl Body for Streamed {
                 Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(e))),
                 Poll::Ready(Some(Ok(frame))) => frame,
             };
+            self.idle = None;
             // Trailers of the origin's answer are not the object's.
             let Ok(bytes) = frame.into_data() else {
                 continue;

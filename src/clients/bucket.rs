@@ -208,6 +208,13 @@ impl Bucket {
             .send()
             .await
             .map_err(|e| CallError::of("ListObjectsV2", &self.place(key), &e))?;
+        if answer.contents().is_empty() && answer.is_truncated() == Some(true) {
+            return Err(self.bad_answer(
+                "ListObjectsV2",
+                key,
+                "a page without a key that is not the last one",
+            ));
+        }
         let encoded = answer.encoding_type().is_some();
         // The key itself sorts before everything else that starts with it.
         let listed = answer

@@ -2,7 +2,6 @@
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::fmt;
@@ -79,19 +78,34 @@ impl CallError {
         };
         let cause = match (status, code) {
             // A HEAD has no body to take a code from.
-            (Some(status), None) => format!("status {status}: {}", DisplayErrorContext(error)),
+            (Some(status), None) => format!("status {status}: {}", chain(error)),
             (Some(status), Some(code)) => format!(
                 "status {status}, {code}: {}",
                 error.message().unwrap_or_default()
             ),
-            (None, _) => DisplayErrorContext(error).to_string(),
+            (None, _) => chain(error),
         };
         Self::new(kind, operation, place, cause)
     }
 }
 
+/// What an error says and why, without its Debug form: that one shows the answer's body, which may be a secret.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 fn by_status(status: u16, code: Option<&str>) -> Kind {
     match (status, code) {
+        // An error in the body of a 200, as CopyObject and CompleteMultipartUpload have it.
+        (200..300, Some("PreconditionFailed")) => Kind::PreconditionFailed,
+        (200..300, Some("ConditionalRequestConflict")) => Kind::Conflict,
+        (200..300, Some("SlowDown")) => Kind::Busy,
+        (200..300, _) => Kind::Unknown,
+        // What S3 says when an upload stood still.
+        (400, Some("RequestTimeout")) => Kind::Unknown,
+        // Archived: its bytes cannot be read where they lie.
+        (403, Some("InvalidObjectState")) => Kind::Refused,
         (404, Some("NoSuchKey")) => Kind::NoSuchKey,
         (404, Some("NoSuchBucket")) => Kind::NoSuchBucket,
         (404, _) => Kind::NotFound,
@@ -139,5 +153,8 @@ mod tests {
         assert_eq!(by_status(503, Some("SlowDown")), Kind::Busy);
         assert_eq!(by_status(503, None), Kind::Unknown);
         assert_eq!(by_status(500, Some("InternalError")), Kind::Unknown);
+        assert_eq!(by_status(200, Some("InternalError")), Kind::Unknown);
+        assert_eq!(by_status(200, Some("SlowDown")), Kind::Busy);
+        assert_eq!(by_status(501, Some("NotImplemented")), Kind::Refused);
     }
 }

@@ -5,7 +5,7 @@ use super::error::{CallError, Kind};
 use super::https::Https;
 use crate::domain::event::MeasurementRef;
 use crate::domain::signature::Secret;
-use aws_smithy_runtime_api::http::Request;
+use aws_smithy_runtime_api::http::{Request, Response};
 use aws_smithy_types::body::SdkBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +19,9 @@ use wildmatch::WildMatch;
 const LINE_MAX: usize = 1 << 20;
 /// How long the stream may stand still.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the stream is tried to be opened.
+const ATTEMPTS: u32 = 3;
 
 /// Id of the line that reports an error in band, under status 200.
 const ERROR_ID: &str = "intdash/measurement/get/data/error";
@@ -66,28 +69,7 @@ impl Intdash {
             .finish();
         let place = format!("{}/api/v1/projects/{}/data?{query}", self.base, of.project);
         let error = |kind, cause: String| CallError::new(kind, "GET", place.as_str(), cause);
-        let mut request = Request::new(SdkBody::empty());
-        request
-            .set_uri(place.as_str())
-            .map_err(|e| error(Kind::Refused, e.to_string()))?;
-        request.headers_mut().insert("accept", "application/json");
-        request
-            .headers_mut()
-            .try_insert("x-intdash-token", token.expose().to_owned())
-            .map_err(|_| {
-                // The error of the HTTP library would quote the token.
-                error(Kind::Refused, "the api_token is no header value".to_owned())
-            })?;
-        let response = self
-            .https
-            .call(request)
-            .await
-            .map_err(|e| error(Kind::Unknown, e.to_string()))?;
-        match response.status().as_u16() {
-            200 => {}
-            401 | 403 => return Err(error(Kind::Denied, format!("status {}", response.status()))),
-            status => return Err(error(Kind::Refused, format!("status {status}"))),
-        }
+        let response = self.get(&place, token).await?;
         let ids = WildMatch::new(ids);
         let mut take_line = |line: &[u8]| -> Result<(), CallError> {
             if let Some(value) =
@@ -133,6 +115,42 @@ impl Intdash {
             buffer.extend_from_slice(rest);
         }
         take_line(&buffer)
+    }
+
+    /// Opens the stream. Nothing was taken of it yet, so a connection that turns out dead, as one kept over a pause does,
+    /// or a server that is busy is tried again.
+    async fn get(&self, place: &str, token: &Secret) -> Result<Response<SdkBody>, CallError> {
+        let error = |kind, cause: String| CallError::new(kind, "GET", place, cause);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut request = Request::new(SdkBody::empty());
+            request
+                .set_uri(place)
+                .map_err(|e| error(Kind::Refused, e.to_string()))?;
+            request.headers_mut().insert("accept", "application/json");
+            let header = request
+                .headers_mut()
+                .try_insert("x-intdash-token", token.expose().to_owned());
+            // The error of the HTTP library would quote the token.
+            header
+                .map_err(|_| error(Kind::Refused, "the api_token is no header value".to_owned()))?;
+            let failed = match self.https.call(request).await {
+                Ok(response) => match response.status().as_u16() {
+                    200 => return Ok(response),
+                    status @ (401 | 403) => {
+                        return Err(error(Kind::Denied, format!("status {status}")));
+                    }
+                    status @ (429 | 500..) => error(Kind::Unknown, format!("status {status}")),
+                    status => return Err(error(Kind::Refused, format!("status {status}"))),
+                },
+                Err(e) => error(Kind::Unknown, e.to_string()),
+            };
+            if attempt == ATTEMPTS {
+                return Err(failed);
+            }
+            tokio::time::sleep(Duration::from_millis(200) * attempt).await;
+        }
     }
 }
 

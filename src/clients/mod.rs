@@ -24,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long one attempt of a call may take that carries no object's bytes.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long secrets are waited for, retries included: a delivery waits for them before anything of it is done.
+const SECRETS_TIMEOUT: Duration = Duration::from_secs(8);
+
 /// The far sides as the process is set up to reach them: credentials, region, endpoints, and one HTTP client for all.
 #[derive(Clone, Debug)]
 pub struct Aws {
@@ -54,6 +57,7 @@ impl Aws {
     }
 
     /// Endpoints of this machine's, with any credentials.
+    #[cfg(feature = "dev")]
     pub async fn local(s3_endpoint: &str, sns_endpoint: &str, secrets_endpoint: &str) -> Self {
         let credentials = Credentials::new("local", "local", None, None, "local");
         let https = Https::new();
@@ -119,7 +123,11 @@ impl Aws {
     /// The client of Secrets Manager.
     #[must_use]
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk);
+        let limit = TimeoutConfig::builder()
+            .operation_timeout(SECRETS_TIMEOUT)
+            .build();
+        let mut config =
+            aws_sdk_secretsmanager::config::Builder::from(&self.sdk).timeout_config(limit);
         if let Some(endpoint) = &self.secrets_endpoint {
             config = config.endpoint_url(endpoint);
         }

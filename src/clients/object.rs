@@ -49,6 +49,9 @@ fn properties(
 
 /// `aws-chunked` says how an upload was sent; some S3-compatibles keep it as if it were the object's.
 fn stored_encoding(value: &str) -> Option<String> {
+    if !value.contains("aws-chunked") {
+        return Some(value.to_owned());
+    }
     let encodings: Vec<_> = value
         .split(',')
         .map(str::trim)

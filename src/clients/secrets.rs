@@ -3,93 +3,107 @@
 use super::Aws;
 use super::error::{CallError, Kind};
 use crate::config::SecretsFrom;
-use crate::domain::secrets::Secrets;
+use crate::domain::secrets::{Parsed, Secrets};
 use aws_sdk_secretsmanager::Client;
+use futures_util::future::join_all;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Whoever sends wrong signatures must not be able to make us call Secrets Manager more often than this.
 const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(30);
+/// The same while a secret has never been read: one that is put counts soon.
+const RETRY_AT_MOST_EVERY: Duration = Duration::from_secs(2);
 
 /// The secrets of all sources, as fresh as needed.
 #[derive(Debug)]
 pub struct SecretStore {
     from: Option<(Client, Vec<String>)>,
-    cached: Mutex<Option<(Arc<Secrets>, Instant)>>,
+    cache: Mutex<Cache>,
+}
+
+/// What was fetched last of each secret, and all of it merged.
+#[derive(Debug, Default)]
+struct Cache {
+    each: Vec<Option<Secrets>>,
+    merged: Arc<Secrets>,
+    /// When it was last tried, with or without success.
+    tried: Option<Instant>,
 }
 
 impl SecretStore {
     /// Nothing is fetched before the first delivery that needs it.
     #[must_use]
     pub fn new(from: SecretsFrom, aws: &Aws) -> Self {
-        let (from, cached) = match from {
-            SecretsFrom::Nowhere => (None, Some(Secrets::default())),
-            SecretsFrom::Inline(secrets) => (None, Some(secrets)),
-            SecretsFrom::Manager(ids) => (Some((aws.secrets_manager(), ids)), None),
+        let (from, inline) = match from {
+            SecretsFrom::Nowhere => (None, Secrets::default()),
+            SecretsFrom::Inline(secrets) => (None, secrets),
+            SecretsFrom::Manager(ids) => (Some((aws.secrets_manager(), ids)), Secrets::default()),
+        };
+        let each = from.iter().flat_map(|(_, ids)| ids.iter().map(|_| None));
+        let cache = Cache {
+            each: each.collect(),
+            merged: Arc::new(inline),
+            tried: None,
         };
         Self {
             from,
-            cached: Mutex::new(cached.map(|secrets| (Arc::new(secrets), Instant::now()))),
+            cache: Mutex::new(cache),
         }
     }
 
-    /// The secrets, from the cache if they are there.
-    ///
-    /// # Errors
-    /// Secrets Manager did not answer.
-    pub async fn get(&self) -> Result<Arc<Secrets>, CallError> {
-        let mut cached = self.cached.lock().await;
-        if let Some((secrets, _)) = &*cached {
-            return Ok(secrets.clone());
+    /// The secrets, from the cache if all of them are there. What cannot be fetched is missing, or stays as it was last
+    /// known; the log says why.
+    pub async fn get(&self) -> Arc<Secrets> {
+        let mut cache = self.cache.lock().await;
+        if cache.each.iter().any(Option::is_none) {
+            self.refresh(&mut cache, RETRY_AT_MOST_EVERY).await;
         }
-        let fresh = self.fetch().await?;
-        *cached = Some((fresh.clone(), Instant::now()));
-        Ok(fresh)
+        cache.merged.clone()
     }
 
     /// Newer secrets than `stale`, if there are any: after a far side refused our keys, or a verification failed.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn newer_than(&self, stale: &Secrets) -> Result<Option<Arc<Secrets>>, CallError> {
-        if self.from.is_none() {
-            return Ok(None);
+    pub async fn newer_than(&self, stale: &Secrets) -> Option<Arc<Secrets>> {
+        let mut cache = self.cache.lock().await;
+        if *cache.merged == *stale {
+            self.refresh(&mut cache, REFRESH_AT_MOST_EVERY).await;
         }
-        let mut cached = self.cached.lock().await;
-        if let Some((secrets, fetched)) = &*cached
-            && (**secrets != *stale || fetched.elapsed() < REFRESH_AT_MOST_EVERY)
-        {
-            return Ok((**secrets != *stale).then(|| secrets.clone()));
-        }
-        let fresh = self.fetch().await?;
-        *cached = Some((fresh.clone(), Instant::now()));
-        Ok((*fresh != *stale).then_some(fresh))
+        (*cache.merged != *stale).then(|| cache.merged.clone())
     }
 
-    /// One that is refused, empty or no JSON is left out, so that the sources of the others go on.
-    async fn fetch(&self) -> Result<Arc<Secrets>, CallError> {
-        let mut merged = Secrets::default();
+    async fn refresh(&self, cache: &mut Cache, at_most_every: Duration) {
+        let recent = |tried: Instant| tried.elapsed() < at_most_every;
         let Some((client, ids)) = &self.from else {
-            return Ok(Arc::new(merged));
+            return;
         };
-        for id in ids {
-            match fetch_one(client, id).await {
-                Ok(secrets) => merged = merged.merged(secrets),
-                Err(error) if error.kind == Kind::Unknown => return Err(error),
-                Err(error) => tracing::error!(%error, "a secret is left out"),
+        if cache.tried.is_some_and(recent) {
+            return;
+        }
+        let fetched = join_all(ids.iter().map(|id| fetch(client, id))).await;
+        for (known, fetched) in cache.each.iter_mut().zip(fetched) {
+            match fetched {
+                Ok(Parsed { secrets, problems }) => {
+                    for problem in problems {
+                        tracing::error!(problem, "a part of a secret is left out");
+                    }
+                    *known = Some(secrets);
+                }
+                Err(error) => tracing::error!(%error, "a secret cannot be read"),
             }
         }
-        Ok(Arc::new(merged))
+        let each = cache.each.iter().flatten().cloned();
+        cache.merged = Arc::new(each.fold(Secrets::default(), Secrets::merged));
+        cache.tried = Some(Instant::now());
     }
 }
 
-async fn fetch_one(client: &Client, id: &str) -> Result<Secrets, CallError> {
+async fn fetch(client: &Client, id: &str) -> Result<Parsed, CallError> {
     let answer = client.get_secret_value().secret_id(id).send().await;
     let answer = answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?;
-    let bad = |cause: String| CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause);
-    let text = answer
-        .secret_string()
-        .ok_or_else(|| bad("the secret is binary: expected JSON text".to_owned()))?;
-    Secrets::parse(text).map_err(|problems| bad(problems.join("; ")))
+    let text = answer.secret_string().ok_or_else(|| {
+        let cause = "the secret is binary: expected JSON text";
+        CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause)
+    })?;
+    Ok(Secrets::parse(text))
 }

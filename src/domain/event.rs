@@ -12,6 +12,12 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// The origin bucket as a mark names it.
+    #[must_use]
+    pub fn origin_id(&self) -> String {
+        format!("{}/{}", self.source, self.origin)
+    }
+
     /// The bucket's own name, without the project.
     #[must_use]
     pub fn bucket(&self) -> &str {
@@ -53,6 +59,8 @@ pub enum Event {
     Forbidden {
         /// The bucket it names.
         bucket: String,
+        /// The key it names, as on the wire.
+        key: String,
     },
     /// A record without the fields that every dialect has. The sentence says what is missing.
     Malformed(String),

@@ -48,6 +48,8 @@ pub struct Properties {
     pub tags: BTreeMap<String, String>,
 }
 
+/// S3's longest key, in bytes.
+pub const KEY_MAX: usize = 1024;
 /// What S3 takes of user metadata, in bytes of names and values together.
 const METADATA_MAX: usize = 2048;
 /// What S3 takes of tags.
@@ -159,7 +161,8 @@ impl fmt::Display for Fingerprint {
 /// ours: only a marked object is ever deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The origin bucket as the allow-list spells it.
+    /// The origin bucket: `<source>/<bucket as the allow-list spells it>`. Without the source, a bucket of the same name in
+    /// another store could pass for it.
     pub origin: String,
     /// The origin's ETag: whether its bytes changed since.
     pub etag: ETag,

@@ -90,7 +90,7 @@ pub enum Action {
 /// A copy in place takes objects up to this size (S3's limit for one CopyObject).
 pub const ADOPT_MAX: u64 = 5 << 30;
 
-/// What makes the backup of this key right. `origin` is the allow-list's name of the origin bucket.
+/// What makes the backup of this key right. `origin` is the origin bucket as a mark names it.
 #[must_use]
 pub fn decide(origin: &str, deletes: Deletes, seen: &OriginState, backup: &BackupState) -> Action {
     let ours = |mark: &Option<Mark>| mark.as_ref().filter(|mark| mark.origin == origin).cloned();

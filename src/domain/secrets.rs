@@ -52,40 +52,50 @@ struct WireKey {
     secret_access_key: String,
 }
 
+/// Secrets as far as they could be read.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// What could be read.
+    pub secrets: Secrets,
+    /// What could not, a sentence each and without any value.
+    pub problems: Vec<String>,
+}
+
 impl Secrets {
-    /// Parses the JSON of `SECRETS` or of one Secrets Manager secret: an object, source name → its secrets.
-    ///
-    /// # Errors
-    /// One sentence a problem, without any value: an error of the JSON parser may quote the text that it stumbled over,
-    /// which here is a secret.
-    pub fn parse(json: &str) -> Result<Self, Vec<String>> {
-        let by_name: BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(json).map_err(|e| {
-                vec![format!(
-                    "not a JSON object of source names (line {}, column {})",
-                    e.line(),
-                    e.column()
-                )]
-            })?;
-        let mut problems = Vec::new();
-        let mut secrets = BTreeMap::new();
-        for (name, value) in by_name {
-            match source_secrets(value) {
-                Ok(one) => drop(secrets.insert(name, one)),
-                Err(problem) => problems.push(format!("{name}: {problem}")),
+    /// Parses the JSON of `SECRETS` or of one Secrets Manager secret: an object, source name → its secrets. One source's
+    /// problem leaves the others alone. No problem quotes a value, as an error of the JSON parser might.
+    #[must_use]
+    pub fn parse(json: &str) -> Parsed {
+        let mut parsed = Parsed::default();
+        match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(json) {
+            Ok(by_name) => {
+                for (name, value) in by_name {
+                    match source_secrets(value) {
+                        Ok(one) => drop(parsed.secrets.0.insert(name, one)),
+                        Err(problem) => parsed.problems.push(format!("{name}: {problem}")),
+                    }
+                }
             }
+            Err(e) => parsed.problems.push(format!(
+                "not a JSON object of source names (line {}, column {})",
+                e.line(),
+                e.column()
+            )),
         }
-        if problems.is_empty() {
-            Ok(Self(secrets))
-        } else {
-            Err(problems)
-        }
+        parsed
     }
 
-    /// The secrets of both; where both name a source, `other` wins.
+    /// The secrets of both. Where both name a source its lists are joined, and of what can be there only once the first
+    /// is kept: nothing that guards a source gets lost.
     #[must_use]
     pub fn merged(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
+        for (name, more) in other.0 {
+            let one = self.0.entry(name).or_default();
+            one.access_keys.extend(more.access_keys);
+            one.secrets.extend(more.secrets);
+            one.url_key = one.url_key.take().or(more.url_key);
+            one.api_token = one.api_token.take().or(more.api_token);
+        }
         self
     }
 
@@ -110,24 +120,30 @@ fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static st
         }
     };
     let mut access_keys = Vec::new();
+    let mut access_key = |id: String, key: String| {
+        let id = id.trim().to_owned();
+        secret(key).map(|secret| access_keys.push(AccessKey { id, secret }))
+    };
     match (wire.access_key_id, wire.secret_access_key) {
-        (Some(id), Some(key)) => access_keys.push(AccessKey {
-            id,
-            secret: secret(key)?,
-        }),
+        (Some(id), Some(key)) => access_key(id, key)?,
         (None, None) => {}
         _ => return Err("access_key_id and secret_access_key go together"),
     }
     for key in wire.keys {
-        access_keys.push(AccessKey {
-            id: key.access_key_id,
-            secret: secret(key.secret_access_key)?,
-        });
+        access_key(key.access_key_id, key.secret_access_key)?;
     }
     wire.token.map(secret).transpose()?;
+    let url_key = wire.url_key.map(secret).transpose()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if url_key
+        .as_ref()
+        .is_some_and(|key| !key.expose().bytes().all(plain))
+    {
+        return Err("a url_key is a segment of a URL: expected letters, digits and -._~");
+    }
     Ok(SourceSecrets {
         access_keys,
-        url_key: wire.url_key.map(secret).transpose()?,
+        url_key,
         secrets: wire
             .secrets
             .into_iter()
@@ -148,7 +164,7 @@ mod tests {
                 "old":{"keys":[{"access_key_id":"B","secret_access_key":"b"},{"access_key_id":"C","secret_access_key":"c"}]},
                 "inbox":{"token":"t"}}"#,
         )
-        .unwrap();
+        .secrets;
         assert_eq!(
             both.of("vk").unwrap().access_keys[0].secret,
             Secret::new("a")
@@ -166,7 +182,7 @@ mod tests {
             r#"{"vk":{"hunter2":1}}"#,
             "hunter2",
         ] {
-            let problems = Secrets::parse(json).unwrap_err();
+            let problems = Secrets::parse(json).problems;
             assert!(
                 !problems.is_empty() && !problems.concat().contains("hunter2"),
                 "{problems:?}"
@@ -176,6 +192,28 @@ mod tests {
 
     #[test]
     fn an_empty_secret_is_an_error() {
-        assert!(Secrets::parse(r#"{"intdash":{"secrets":["\n"]}}"#).is_err());
+        let parsed = Secrets::parse(r#"{"intdash":{"secrets":["\n"]}, "other":{"secrets":["x"]}}"#);
+        assert_eq!(parsed.problems.len(), 1);
+        assert!(parsed.secrets.of("other").is_some(), "the others go on");
+    }
+
+    #[test]
+    fn what_guards_a_source_survives_a_merge() {
+        let parse = |json: &str| Secrets::parse(json).secrets;
+        let merged = parse(r#"{"vk":{"url_key":"k","secrets":["a"]}}"#).merged(parse(
+            r#"{"vk":{"access_key_id":" A\n","secret_access_key":"a","secrets":["b"]},"x":{}}"#,
+        ));
+        let vk = merged.of("vk").unwrap();
+        assert_eq!(vk.url_key, Some(Secret::new("k")));
+        assert_eq!((vk.secrets.len(), vk.access_keys[0].id.as_str()), (2, "A"));
+        assert!(merged.of("x").is_some());
+    }
+
+    #[test]
+    fn a_url_key_that_no_url_can_carry_is_a_problem() {
+        assert_eq!(
+            Secrets::parse(r#"{"vk":{"url_key":"a/b"}}"#).problems.len(),
+            1
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! A check must never be skipped for one of them: where SeaweedFS differs from what AWS documents, the check says so
 //! and expects the difference, so that an update of SeaweedFS which removes it is noticed.
 
-mod keys;
+pub(crate) mod keys;
 mod multiparts;
 mod reads;
 mod writes;

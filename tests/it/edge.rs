@@ -179,17 +179,39 @@ async fn a_delivery_off_the_allow_list_is_403_only_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_malformed_record_is_told_after_the_others_were_done() {
+async fn a_malformed_record_among_others_is_a_failure_and_alone_400() {
     let world = World::new().await;
     world.put("a", "1");
-    let answer = world
-        .deliver([json!({"eventName": "x"}), created("a")])
-        .await;
+    let malformed = || json!({"eventName": "s3:ObjectCreated:Put"});
+    let answer = world.deliver([malformed(), created("a")]).await;
     assert_eq!(
         (answer.status, answer.outcomes()),
-        (400, vec!["failed".to_owned(), "copied".to_owned()])
+        (500, vec!["failed".to_owned(), "copied".to_owned()])
     );
     assert_eq!(world.backup("a").unwrap(), b"1");
+    assert_eq!(world.deliver([malformed(), malformed()]).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_flood_of_records_is_refused_before_any_work() {
+    let world = World::new().await;
+    let started = std::time::Instant::now();
+    let flood = delivery(vec![
+        json!({"eventName":"PutObject","s3":{"bucket":{"name":"origin"},"object":{"key":"a+"}}});
+        50_000
+    ]);
+    assert!(flood.len() < hookwork::http::BODY_MAX);
+    assert_eq!(world.post("/hooks/vk", flood).await.status, 400);
+    assert_eq!(world.faults.calls(), []);
+    assert!(started.elapsed() < std::time::Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_utf8_names_no_source() {
+    let world = World::new().await;
+    for path in ["/hooks/%FF", "/hooks/vk/%FF", "/webhook/%FF"] {
+        assert_eq!(world.post(path, "{}").await.status, 404, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -79,33 +79,50 @@ fn only_the_clients_name_client_types() {
     assert_eq!(naming("src", &CLIENT_TYPES, &elsewhere), [""; 0]);
 }
 
+/// From the bottom to the top: a module names only those before it.
+const ORDER: [&str; 12] = [
+    "domain",
+    "config",
+    "clients",
+    "error",
+    "transfer",
+    "mirror",
+    "summarise",
+    "receipt",
+    "app",
+    "http",
+    "lambda",
+    "telemetry",
+];
+
 #[test]
 fn dependencies_run_one_way() {
-    let verbs = [
-        "crate::mirror",
-        "crate::transfer",
-        "crate::report",
-        "crate::app",
-    ];
-    let edge = ["crate::http", "crate::lambda", "crate::telemetry"];
-    let above = |names: &[&'static str]| names.to_vec();
-    assert_eq!(
-        naming(
-            "src/clients",
-            &above(&[&verbs[..], &edge[..]].concat()),
-            &[]
-        ),
-        [""; 0]
-    );
-    let edges = [
-        "src/http.rs",
-        "src/lambda.rs",
-        "src/main.rs",
-        "src/twin",
-        "src/bin",
-        "src/lib.rs",
-    ];
-    assert_eq!(naming("src", &edge, &edges), [""; 0]);
+    for (index, module) in ORDER.iter().enumerate() {
+        let above: Vec<_> = ORDER[index + 1..]
+            .iter()
+            .map(|above| format!("crate::{above}"))
+            .collect();
+        let above: Vec<_> = above.iter().map(String::as_str).collect();
+        let here = format!("src/{module}");
+        let found = naming("src", &above, &[])
+            .into_iter()
+            .filter(|hit| hit.starts_with(&here));
+        assert_eq!(found.collect::<Vec<_>>(), [""; 0], "{module}");
+    }
+}
+
+#[test]
+fn every_module_has_its_place() {
+    let source =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let mut modules: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    modules.retain(|module| *module != "twin");
+    let mut placed = ORDER.to_vec();
+    placed.sort_unstable();
+    assert_eq!(modules, placed);
 }
 
 #[test]

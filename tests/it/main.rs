@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
 
+mod clients;
 mod conformance;
 mod edge;
-mod layers;
+mod emulator;
 mod entropy;
+mod events;
+mod layers;
 mod mirror;
+mod moto;
 mod servers;
 mod summary;
 mod twin;
+mod weed;
 mod world;

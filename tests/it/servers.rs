@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub(crate) struct Weed {
 }
 
 impl Weed {
-    /// The only access key it knows.
+    /// An access key that it knows; the other is `local` with the secret `local`, as everything local has it.
     pub(crate) const ACCESS_KEY: &str = "weed-access";
     /// The key's secret.
     pub(crate) const SECRET_KEY: &str = "weed-secret";
@@ -46,7 +46,10 @@ impl Weed {
         let config = data.join("s3.json");
         let identity = serde_json::json!({"identities": [{
             "name": "tests",
-            "credentials": [{"accessKey": Self::ACCESS_KEY, "secretKey": Self::SECRET_KEY}],
+            "credentials": [
+                {"accessKey": Self::ACCESS_KEY, "secretKey": Self::SECRET_KEY},
+                {"accessKey": "local", "secretKey": "local"},
+            ],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }]});
         std::fs::write(&config, identity.to_string()).expect("the configuration can be written");
@@ -98,6 +101,12 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
+    /// The instance that the tests of this process share. Use names of your own: [`unique`].
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Moto> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
     /// Starts one and waits until it answers.
     pub(crate) fn start() -> Self {
         let port = free_port();
@@ -115,7 +124,7 @@ impl Moto {
 }
 
 /// An HTTPS server that has nothing.
-pub struct Tls {
+pub(crate) struct Tls {
     _process: Process,
     /// `https://127.0.0.1:<port>`.
     pub url: String,
@@ -125,7 +134,7 @@ pub struct Tls {
 
 impl Tls {
     /// Starts one, with certificates of its own.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let data = scratch("tls");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls_server.py");
         let mut command = Command::new(installed("python"));
@@ -182,11 +191,17 @@ impl Emulator {
 
     /// Invokes the function and returns what it returned, errors of the function included.
     pub(crate) fn invoke(&self, event: &Value) -> Value {
+        let body = self.answer(event);
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}\n{}", self.log()))
+    }
+
+    /// The same as text: of a function that cannot start there is none.
+    pub(crate) fn answer(&self, event: &Value) -> String {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = status(self.port, "POST", path, &event.to_string());
         let (_, body) =
             answer.unwrap_or_else(|| panic!("the emulator does not answer\n{}", self.log()));
-        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}\n{}", self.log()))
+        body
     }
 
     /// What the function and the emulator have printed so far.
@@ -206,14 +221,14 @@ pub(crate) fn unique(stem: &str) -> String {
 }
 
 /// A child process and the directory it writes to; both end with the handle.
-struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
     data: PathBuf,
 }
 
 impl Process {
-    fn start(name: &'static str, command: Command, data: PathBuf) -> Self {
+    pub(crate) fn start(name: &'static str, command: Command, data: PathBuf) -> Self {
         let log = File::create(data.join("log")).expect("the log can be created");
         let mut guarded = match which("setpriv") {
             Some(setpriv) => {
@@ -245,7 +260,7 @@ impl Process {
         }
     }
 
-    fn wait_until(&mut self, what: &str, ready: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, ready: impl Fn() -> bool) {
         let started = Instant::now();
         while !ready() {
             let ended = self.child.try_wait().expect("the child can be asked");
@@ -265,7 +280,28 @@ impl Process {
         }
     }
 
-    fn log(&self) -> String {
+    /// Interrupts it, as Ctrl-C does, and waits until it has ended.
+    pub(crate) fn interrupt(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.is_ok_and(|sent| sent.success()), "kill runs");
+        let started = Instant::now();
+        loop {
+            if let Some(ended) = self.child.try_wait().expect("the child can be asked") {
+                return ended;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{} does not stop\n{}",
+                self.name,
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
     }
 }
@@ -339,7 +375,7 @@ fn ports_with_shadow() -> [u16; 4] {
 }
 
 /// A directory in the build's own temporary one. What shared servers of earlier, dead runs left there goes first.
-fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     static SWEPT: OnceLock<()> = OnceLock::new();
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
     SWEPT.get_or_init(|| {
@@ -360,7 +396,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 /// A program of the project's own Python environment.
-fn installed(name: &str) -> PathBuf {
+pub(crate) fn installed(name: &str) -> PathBuf {
     let path = venv().join("bin").join(name);
     assert!(
         path.exists(),

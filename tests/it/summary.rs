@@ -96,8 +96,11 @@ async fn half_the_data_makes_no_summary() {
 #[tokio::test]
 async fn a_server_that_refuses_fails_the_job_and_the_retry_succeeds() {
     let world = World::new().await;
-    for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::UNAUTHORIZED] {
-        world.intdash.refuse_next(1, status);
+    for (times, status) in [
+        (3, StatusCode::INTERNAL_SERVER_ERROR),
+        (1, StatusCode::UNAUTHORIZED),
+    ] {
+        world.intdash.refuse_next(times, status);
         let answer = world.finish_sample().await;
         assert_eq!(
             (answer.status, answer.outcomes()),
@@ -105,6 +108,8 @@ async fn a_server_that_refuses_fails_the_job_and_the_retry_succeeds() {
             "{status}"
         );
     }
+    // One that is over soon is waited for.
+    world.intdash.refuse_next(2, StatusCode::BAD_GATEWAY);
     assert_eq!(world.finish_sample().await.status, 200);
     assert_eq!(world.topic.notices().len(), 1);
 }

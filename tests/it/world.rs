@@ -72,6 +72,33 @@ pub(crate) async fn far_sides() -> (Store, Faults, Topic, Intdash, [String; 3]) 
     (store, faults, topic, intdash, urls)
 }
 
+/// The function's router, from its settings by name, and with the endpoints of its storage, its topic and its secrets.
+pub(crate) async fn function(
+    setting: impl Fn(&str) -> Option<String>,
+    s3_url: &str,
+    topic_url: &str,
+    secrets_url: &str,
+) -> axum::Router {
+    // Shown with a test that fails: the causes are in the log and nowhere else.
+    let _ = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_max_level(tracing::Level::INFO)
+        .try_init();
+    let aws = Aws::local(s3_url, topic_url, secrets_url).await;
+    hookwork::http::router(App::new(Config::from_lookup(setting).unwrap(), aws))
+}
+
+/// Sends a request to a function's router.
+pub(crate) async fn send(router: axum::Router, request: Request<Body>) -> Answer {
+    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
 /// A source `vk` of one bucket with this rule.
 pub(crate) fn vk(endpoint: &str, rule: Value) -> Value {
     json!({
@@ -104,30 +131,22 @@ impl World {
     }
 
     pub(crate) async fn with(settings: impl FnOnce(&str, &str) -> (Value, Value)) -> Self {
-        // Shown with a test that fails: the causes are in the log and nowhere else.
-        let _ = tracing_subscriber::fmt()
-            .with_test_writer()
-            .with_max_level(tracing::Level::INFO)
-            .try_init();
         let (store, faults, topic, intdash, [s3_url, topic_url, intdash_url]) = far_sides().await;
         let (sources, secrets) = settings(&s3_url, &intdash_url);
-        let config = Config::from_lookup(|key| match key {
+        let setting = |key: &str| match key {
             "SOURCES" => Some(sources.to_string()),
             "SECRETS" => Some(secrets.to_string()),
             "BACKUP_BUCKET" => Some("backup".to_owned()),
             "SNS_TOPIC_ARN" => Some(TOPIC.to_owned()),
             _ => None,
-        });
-        let app = App::new(
-            config.unwrap(),
-            Aws::local(&s3_url, &topic_url, &topic_url).await,
-        );
+        };
+        let router = function(setting, &s3_url, &topic_url, &topic_url).await;
         Self {
             store,
             faults,
             topic,
             intdash,
-            router: hookwork::http::router(app),
+            router,
         }
     }
 
@@ -160,13 +179,7 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let (parts, body) = self.router().oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        send(self.router(), request).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
@@ -197,15 +210,7 @@ impl World {
 
     /// Delivers a signed finished measurement.
     pub(crate) async fn finish(&self, measurement: &str) -> Answer {
-        let body = json!({"resource_type": "measurement", "action": "completed", "measurement_uuid": measurement}).to_string();
-        let signature = signature(SECRET, body.as_bytes());
-        self.send(
-            Request::post("/hooks/intdash")
-                .header("X-Intdash-Signature-256", signature)
-                .body(Body::from(body))
-                .unwrap(),
-        )
-        .await
+        self.send(finished(measurement, SECRET)).await
     }
 
     pub(crate) async fn finish_sample(&self) -> Answer {
@@ -215,6 +220,18 @@ impl World {
 
 pub(crate) fn delivery(records: impl IntoIterator<Item = Value>) -> String {
     json!({"Records": records.into_iter().collect::<Vec<_>>()}).to_string()
+}
+
+/// A delivery of a finished measurement, signed with this secret.
+pub(crate) fn finished(measurement: &str, secret: &str) -> Request<Body> {
+    let body = json!({"resource_type": "measurement", "action": "completed", "measurement_uuid": measurement}).to_string();
+    Request::post("/hooks/intdash")
+        .header(
+            "X-Intdash-Signature-256",
+            signature(secret, body.as_bytes()),
+        )
+        .body(Body::from(body))
+        .unwrap()
 }
 
 /// A record in VK's shape.

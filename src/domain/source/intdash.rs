@@ -71,7 +71,36 @@ struct Body {
     is_test: bool,
 }
 
+/// What intdash tells of a measurement; `finished` is what `completed` was called before its release.
+const ACTIONS: [&str; 6] = [
+    "created",
+    "updated",
+    "deleted",
+    "completed",
+    "ended",
+    "finished",
+];
+
 impl IntdashSource {
+    pub(super) fn trigger_problems(&self) -> Vec<String> {
+        let unknown = self
+            .trigger
+            .iter()
+            .filter(|action| !ACTIONS.contains(&action.as_str()));
+        let mut problems: Vec<_> = unknown
+            .map(|action| {
+                format!(
+                    "trigger: expected some of {}, found \"{action}\"",
+                    ACTIONS.join(", ")
+                )
+            })
+            .collect();
+        if self.trigger.is_empty() {
+            problems.push("trigger: is empty: nothing would be summarised".to_owned());
+        }
+        problems
+    }
+
     pub(super) fn open(
         &self,
         name: &str,

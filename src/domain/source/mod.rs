@@ -91,7 +91,10 @@ impl Source {
                 }
                 problems.extend(source.bucket_problems());
             }
-            Self::Intdash(source) => url("url", &source.url),
+            Self::Intdash(source) => {
+                url("url", &source.url);
+                problems.extend(source.trigger_problems());
+            }
         }
         if let Some(path) = self.path() {
             let reserved = ["/ping", "/hooks", "/inbox"]

@@ -5,6 +5,7 @@ use super::Message;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, ObjectRef};
 use crate::domain::handshake::{Answer, VkChallenge};
+use crate::domain::object::KEY_MAX;
 use crate::domain::reconcile::Deletes;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -105,7 +106,7 @@ struct Body<'a> {
 struct Record {
     #[serde(default)]
     event_name: String,
-    s3: WireS3,
+    s3: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -133,7 +134,7 @@ struct WireObject {
 }
 
 /// The first word of the event names after which a key may have changed. VK's console also speaks of the bare API calls.
-const CHANGES: [&str; 11] = [
+const CHANGES: [&str; 12] = [
     "ObjectCreated",
     "ObjectRemoved",
     "ObjectTagging",
@@ -141,14 +142,15 @@ const CHANGES: [&str; 11] = [
     "ObjectLifecycle",
     "LifecycleExpiration",
     "LifecycleDelMarkerExpiration",
+    "ObjectSynced",
     "PutObject",
     "PutObjectCopy",
     "CompleteMultipartUpload",
     "DeleteObject",
 ];
 
-/// S3's longest key, in bytes.
-const KEY_MAX: usize = 1024;
+/// The most records of one delivery. Senders post one or a few; anyone who knows the URL can post more.
+const RECORDS_MAX: usize = 1000;
 
 impl S3Source {
     /// Reads a handshake, records, or a test event; told apart by the body alone, since senders disagree on headers.
@@ -157,6 +159,11 @@ impl S3Source {
         let body: Body<'_> = serde_json::from_slice(&delivery.body)
             .map_err(|_| malformed("expected a JSON object with Records, or a handshake"))?;
         if let Some(records) = body.records {
+            if records.len() > RECORDS_MAX {
+                return Err(Rejection::Malformed(format!(
+                    "expected at most {RECORDS_MAX} records in a delivery"
+                )));
+            }
             return Ok(Message::Events(
                 records
                     .into_iter()
@@ -218,42 +225,41 @@ impl S3Source {
 
     /// Every record stands alone: what one says, or fails to say, never reaches the next.
     fn event(&self, name: &str, record: &RawValue) -> Event {
-        let record: Record = match serde_json::from_str(record.get()) {
-            Ok(record) => record,
-            Err(_) => {
-                return Event::Malformed(
-                    "a record has no s3.bucket.name or no s3.object.key".to_owned(),
-                );
-            }
+        let Ok(Record { event_name, s3 }) = serde_json::from_str(record.get()) else {
+            return Event::Malformed("a record is no object with an eventName".to_owned());
         };
-        let WireS3 { bucket, object } = record.s3;
+        let event_name = event_name.strip_prefix("s3:").unwrap_or(&event_name);
+        let changes = CHANGES.contains(&event_name.split(':').next().unwrap_or_default());
+        let unknown = || format!("event name {event_name:?} is not one that changes an object");
+        let Some(WireS3 { bucket, object }) = s3.and_then(|s3| WireS3::deserialize(s3).ok()) else {
+            // Such as MinIO's s3:BucketCreated:*, which is about no object.
+            return if changes || event_name.is_empty() {
+                Event::Malformed("a record has no s3.bucket.name or no s3.object.key".to_owned())
+            } else {
+                Event::Nothing {
+                    bucket: None,
+                    key: None,
+                    reason: unknown(),
+                }
+            };
+        };
         let project = bucket.owner_identity.and_then(|owner| owner.principal_id);
         let Some((origin, rule)) = self.allowed(project.as_deref(), &bucket.name) else {
             return Event::Forbidden {
                 bucket: bucket.name,
+                key: object.key,
             };
         };
-        let nothing = |reason: String| Event::Nothing {
+        let nothing = |reason| Event::Nothing {
             bucket: Some(bucket.name.clone()),
             key: Some(object.key.clone()),
             reason,
         };
-        let event_name = record
-            .event_name
-            .strip_prefix("s3:")
-            .unwrap_or(&record.event_name);
-        let family = event_name.split(':').next().unwrap_or_default();
-        if !CHANGES.contains(&family) {
-            return nothing(format!(
-                "event name {event_name:?} is not one that changes an object"
-            ));
+        if !changes {
+            return nothing(unknown());
         }
         let readings = readings(self.flavor, &object.key);
-        if readings.is_empty()
-            || readings
-                .iter()
-                .all(|key| key.is_empty() || key.len() > KEY_MAX)
-        {
+        if readings.is_empty() {
             return Event::Malformed(
                 "a record's s3.object.key is empty, too long, or not in this flavor's encoding"
                     .to_owned(),
@@ -288,6 +294,11 @@ impl S3Source {
         }
         for (name, rule) in &self.buckets {
             let parts: Vec<_> = name.split('/').collect();
+            if rule.include.is_empty() {
+                problems.push(format!(
+                    "buckets: include of {name} is empty: nothing would be mirrored"
+                ));
+            }
             if parts.len() > 2 || parts.iter().any(|part| part.is_empty()) {
                 problems.push(format!(
                     "buckets: expected project/bucket or bucket, found \"{name}\""
@@ -304,25 +315,26 @@ impl S3Source {
     }
 }
 
-/// The keys that a key of the wire may stand for.
+/// The keys that a key of the wire may stand for: those that can be keys.
 fn readings(flavor: Flavor, wire: &str) -> Vec<String> {
     let form = || {
-        percent_decode_str(&wire.replace('+', " "))
+        let decoded = percent_decode_str(&wire.replace('+', " "))
             .decode_utf8()
             .ok()
-            .map(Cow::into_owned)
+            .map(Cow::into_owned);
+        decoded.into_iter()
     };
-    match flavor {
+    let mut keys: Vec<String> = match flavor {
         Flavor::Ceph => vec![wire.to_owned()],
-        Flavor::Aws | Flavor::Minio => form().into_iter().collect(),
+        Flavor::Aws | Flavor::Minio => form().collect(),
         // Not documented: where the two readings differ, both keys are looked at. One of them is the one that changed, and
         // a look at the other one only makes its backup right.
-        Flavor::Vk => {
-            let mut keys = vec![wire.to_owned()];
-            keys.extend(form().filter(|decoded| decoded != wire));
-            keys
-        }
-    }
+        Flavor::Vk => std::iter::once(wire.to_owned())
+            .chain(form().filter(|decoded| decoded != wire))
+            .collect(),
+    };
+    keys.retain(|key| (1..=KEY_MAX).contains(&key.len()));
+    keys
 }
 
 #[cfg(test)]

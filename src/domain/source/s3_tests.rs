@@ -80,6 +80,10 @@ fn keys_are_decoded_as_each_dialect_encodes_them() {
     }
     assert_eq!(readings(Flavor::Vk, "a+b%20c"), ["a+b%20c", "a b c"]);
     assert!(readings(Flavor::Aws, "%FF").is_empty());
+    // As a raw key it would be too long.
+    let long = "%D0%BA".repeat(171);
+    assert_eq!(readings(Flavor::Vk, &long), ["\u{43a}".repeat(171)]);
+    assert!(readings(Flavor::Vk, "").is_empty());
 }
 
 fn record(name: &str, bucket: &str, key: &str) -> Value {
@@ -106,7 +110,8 @@ fn each_record_stands_alone() {
     assert_eq!(
         events[3],
         Event::Forbidden {
-            bucket: "other".into()
+            bucket: "other".into(),
+            key: "x".into()
         }
     );
     assert!(matches!(&events[4], Event::Nothing { .. }));
@@ -114,6 +119,27 @@ fn each_record_stands_alone() {
     assert!(matches!(
         &events[6..],
         [Event::Malformed(_), Event::Malformed(_)]
+    ));
+}
+
+#[test]
+fn what_is_about_no_object_is_nothing_to_do() {
+    let source = source("minio", json!({"b": {}}));
+    let created = json!({"eventName": "s3:BucketCreated:*", "s3": {"bucket": {"name": "b"}}});
+    assert!(matches!(
+        events(&source, json!({"Records": [created]}))[..],
+        [Event::Nothing { .. }]
+    ));
+}
+
+#[test]
+fn a_flood_of_records_is_refused_as_a_whole() {
+    let source = source("vk", json!({"mcs1/b": {}}));
+    let flood = |count| json!({"Records": vec![record("s3:ObjectCreated:Put", "b", "a+b"); count]});
+    assert_eq!(events(&source, flood(RECORDS_MAX)).len(), RECORDS_MAX);
+    assert!(matches!(
+        open(&source, flood(RECORDS_MAX + 1)),
+        Err(Rejection::Malformed(_))
     ));
 }
 
@@ -144,7 +170,10 @@ fn another_projects_bucket_of_the_same_name_is_forbidden() {
             &source,
             json!({"Records": [record("s3:ObjectCreated:Put", "b", "k")]})
         ),
-        [Event::Forbidden { bucket: "b".into() }]
+        [Event::Forbidden {
+            bucket: "b".into(),
+            key: "k".into()
+        }]
     );
 }
 

@@ -31,6 +31,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
 use s3s::{Body, HttpError, HttpRequest, HttpResponse};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -42,11 +43,22 @@ use service::Service;
 #[derive(Clone)]
 struct RawExpires(HeaderValue);
 
+/// Buckets are there or not. Names that AWS gives out no more, as with capitals, live on there and at others.
+struct AnyName;
+
+impl NameValidation for AnyName {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        !name.is_empty()
+    }
+}
+
 /// Serves the store over HTTP/1.1, path style, until the future is dropped; connections end with it.
 ///
 /// Any access key is accepted and no signature is checked, so bind the listener to a loopback address.
 pub async fn serve(listener: TcpListener, store: Store, faults: Faults) {
-    let service = S3ServiceBuilder::new(Service { store }).build();
+    let mut builder = S3ServiceBuilder::new(Service { store });
+    builder.set_validation(AnyName);
+    let service = builder.build();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -86,10 +86,14 @@ fn bent_by_weed(key: &str) -> Option<Bent> {
 }
 
 /// The hostile keys that this server keeps: S3 and the twin keep all.
-fn kept(at: &Endpoint) -> Vec<String> {
+pub(crate) fn kept_by(server: Server) -> Vec<String> {
     let mut keys = hostile();
-    keys.retain(|key| at.server == Server::Twin || bent_by_weed(key).is_none());
+    keys.retain(|key| server == Server::Twin || bent_by_weed(key).is_none());
     keys
+}
+
+fn kept(at: &Endpoint) -> Vec<String> {
+    kept_by(at.server)
 }
 
 /// A key as the copy-source header wants it.

@@ -105,7 +105,7 @@ async fn only_a_marked_copy_of_this_origin_is_ever_deleted() {
     let mut properties = Properties::default();
     properties
         .metadata
-        .insert("hookwork-mark".into(), "1:00:00:mcs2/origin".into());
+        .insert("hookwork-mark".into(), "1:00:00:vk2/mcs1/origin".into());
     world.store.put_object(
         "backup",
         "of another origin",
