@@ -17,17 +17,15 @@ use crate::error::WorkError;
 use crate::mirror::{Mirror, Mirrored};
 use crate::receipt::{About, Ended, Receipt, Refusal, Report};
 use crate::report;
+use crate::transfer::Limits;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Jobs of one delivery that run at a time.
 const JOBS_AT_A_TIME: usize = 8;
-/// What small objects may take of the memory, in KiB, all jobs together.
-const BUFFERS_KIB: usize = 16 * 1024;
 
 /// How long after its deadline a job that did not stop by itself is dropped.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,7 +39,7 @@ pub struct App {
     topic: Option<Topic>,
     servers: HashMap<String, Intdash>,
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
-    buffers: Semaphore,
+    limits: Limits,
     aws: Aws,
 }
 
@@ -63,7 +61,7 @@ impl App {
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),
             sources: config.sources,
             origins: Mutex::default(),
-            buffers: Semaphore::new(BUFFERS_KIB),
+            limits: Limits::default(),
             aws,
         })
     }
@@ -179,6 +177,9 @@ impl App {
         id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
+        if Instant::now() >= deadline {
+            return Err(WorkError::OutOfTime("it has not begun"));
+        }
         let attempts = async {
             let secrets = self.secrets.get().await.map_err(WorkError::Secrets)?;
             match self.attempt(job, &secrets, id, deadline).await {
@@ -248,7 +249,7 @@ impl App {
                 backup,
                 object,
                 rule,
-                buffers: &self.buffers,
+                limits: &self.limits,
                 delivery: id,
                 deadline,
             };

@@ -205,3 +205,46 @@ fn raw(body: Option<String>, is_base64: bool) -> Result<Bytes, Error> {
         Some(text) => Ok(text.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn work_stops_before_the_gateway_does_and_a_direct_invocation_has_all_the_time() {
+        let now = UNIX_EPOCH + 10_000 * SECOND;
+        let ends = now + 900 * SECOND;
+        let left = |came: Option<u32>| {
+            let waiting = came.map(|ago| (now - ago * SECOND, HTTP_API_WAITS));
+            time_left(now, ends, waiting)
+        };
+        assert_eq!(left(Some(0)), 27 * SECOND);
+        assert_eq!(left(Some(10)), 17 * SECOND);
+        assert_eq!(left(Some(29)), Duration::ZERO);
+        assert_eq!(left(Some(31)), 897 * SECOND, "nobody waits any more");
+        assert_eq!(left(None), 897 * SECOND);
+        assert_eq!(time_left(now, now + 10 * SECOND, None), 7 * SECOND);
+        assert_eq!(time_left(now, now - SECOND, None), Duration::ZERO);
+        let ahead = Some((now + SECOND, HTTP_API_WAITS));
+        assert_eq!(time_left(now, ends, ahead), 27 * SECOND, "clocks differ");
+    }
+
+    #[test]
+    fn a_named_stage_is_no_part_of_the_route() {
+        assert_eq!(without_stage("/prod/hooks/vk", Some("prod")), "/hooks/vk");
+        assert_eq!(without_stage("/hooks/vk", Some("$default")), "/hooks/vk");
+        assert_eq!(without_stage("/production", Some("prod")), "/production");
+        assert_eq!(without_stage("/hooks/vk", Some("prod")), "/hooks/vk");
+        assert_eq!(without_stage("/hooks/hooks/vk", Some("hooks")), "/hooks/vk");
+    }
+
+    #[test]
+    fn a_body_that_is_not_the_base64_it_claims_is_an_error() {
+        assert_eq!(raw(Some("eA==".into()), true).unwrap(), "x");
+        assert_eq!(raw(Some("eA==".into()), false).unwrap(), "eA==");
+        assert!(raw(Some("!".into()), true).is_err());
+        assert_eq!(raw(None, true).unwrap(), "");
+    }
+}

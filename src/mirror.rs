@@ -11,9 +11,8 @@ use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::{Absence, Action, Condition, OriginState, decide};
 use crate::domain::source::s3::BucketRule;
 use crate::error::WorkError;
-use crate::transfer::{Stop, Transfer};
+use crate::transfer::{Limits, Stop, Transfer};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// How often a reconcile starts over when something moved under it.
@@ -33,8 +32,8 @@ pub struct Mirror<'a> {
     pub object: &'a ObjectRef,
     /// What its bucket's rule says.
     pub rule: &'a BucketRule,
-    /// One permit a KiB of small objects in memory.
-    pub buffers: &'a Semaphore,
+    /// What all transfers of the process share.
+    pub limits: &'a Limits,
     /// The delivery that it is for, as the log names it.
     pub delivery: DeliveryId,
     /// When this work must have stopped.
@@ -96,7 +95,7 @@ impl Mirror<'_> {
                         size: state.size,
                         properties: self.marked(state)?,
                         condition,
-                        buffers: self.buffers,
+                        limits: self.limits,
                         delivery: self.delivery,
                         deadline: self.deadline,
                     };

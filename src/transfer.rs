@@ -15,9 +15,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Parts on their way at a time: enough for a store that takes 20 MB a second of each (AWS's own planning figure) to be
-/// no slower than the network of a function.
+/// Parts on their way at a time, of all objects together: enough for a store that takes 20 MB a second of each (AWS's own
+/// planning figure) to be no slower than the network of a function.
 const PARTS_IN_FLIGHT: usize = 8;
+/// What small objects may take of the memory, in KiB, all of them together.
+const BUFFERS_KIB: usize = 16 * 1024;
 /// How often a range is opened anew when its bytes break off. A streamed body cannot be rewound, so no layer below can.
 const ATTEMPTS: u32 = 4;
 /// How long dropping an upload may take, after the deadline.
@@ -54,6 +56,22 @@ impl Stop {
     }
 }
 
+/// What all transfers of a process share, so that its memory does not grow with the work.
+#[derive(Debug)]
+pub struct Limits {
+    parts: Semaphore,
+    buffers: Semaphore,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            parts: Semaphore::new(PARTS_IN_FLIGHT),
+            buffers: Semaphore::new(BUFFERS_KIB),
+        }
+    }
+}
+
 /// One state of one object, and where it goes.
 #[derive(Debug)]
 pub struct Transfer<'a> {
@@ -73,8 +91,8 @@ pub struct Transfer<'a> {
     pub properties: Properties,
     /// What must still hold of the backup.
     pub condition: Condition,
-    /// One permit a KiB of small objects in memory.
-    pub buffers: &'a Semaphore,
+    /// What it shares with the others.
+    pub limits: &'a Limits,
     /// The delivery that it is for, as the log names it.
     pub delivery: DeliveryId,
     /// When it must have stopped.
@@ -97,7 +115,12 @@ impl Transfer<'_> {
     async fn in_one_pass(&self, first: ObjectBody) -> Result<(), Stop> {
         let kib = u32::try_from(self.size.div_ceil(1024).max(1)).expect("a small object");
         let write = async {
-            let _room = self.buffers.acquire_many(kib).await.expect("never closed");
+            let _room = self
+                .limits
+                .buffers
+                .acquire_many(kib)
+                .await
+                .expect("never closed");
             let mut body = Some(first);
             let mut attempt = 0;
             let bytes = loop {
@@ -191,6 +214,7 @@ impl Transfer<'_> {
         part: Part,
         mut opened: Option<ObjectBody>,
     ) -> Result<StoredPart, Stop> {
+        let _slot = self.limits.parts.acquire().await.expect("never closed");
         let mut attempt = 0;
         loop {
             attempt += 1;

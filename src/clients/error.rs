@@ -103,6 +103,7 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
             503 | 429,
             Some("SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling"),
         ) => Kind::Busy,
+        (501, _) => Kind::Refused,
         // Behind a 5xx the effect may have happened.
         (500.., _) => Kind::Unknown,
         _ => Kind::Refused,

@@ -5,7 +5,6 @@ use super::error::{CallError, Kind};
 use crate::config::SecretsFrom;
 use crate::domain::secrets::Secrets;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -13,11 +12,14 @@ use tokio::time::Instant;
 
 /// Whoever sends wrong signatures must not be able to make us call Secrets Manager more often than this.
 const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(30);
+/// The same while a secret is left out: who has just put its value does not want to wait.
+const REFRESH_SOONER: Duration = Duration::from_secs(5);
 
 /// The secrets of all sources, as fresh as needed.
 #[derive(Debug)]
 pub struct SecretStore {
     from: Option<(Client, Vec<String>)>,
+    /// The secrets, and when they may be fetched again.
     cached: Mutex<Option<(Arc<Secrets>, Instant)>>,
 }
 
@@ -39,13 +41,15 @@ impl SecretStore {
     /// The secrets, from the cache if they are there.
     ///
     /// # Errors
-    /// Secrets Manager refused or did not answer, or what it holds is not the JSON of secrets.
+    /// Secrets Manager did not answer.
     pub async fn get(&self) -> Result<Arc<Secrets>, CallError> {
         let mut cached = self.cached.lock().await;
         if let Some((secrets, _)) = &*cached {
             return Ok(secrets.clone());
         }
-        self.refresh(&mut cached).await
+        let (fresh, again) = self.fetch().await?;
+        *cached = Some((fresh.clone(), again));
+        Ok(fresh)
     }
 
     /// Newer secrets than `stale`, if there are any: after a far side refused our keys, or a verification failed.
@@ -57,58 +61,42 @@ impl SecretStore {
             return Ok(None);
         }
         let mut cached = self.cached.lock().await;
-        match &*cached {
-            // Nothing was kept, so it was fetched for this very delivery.
-            None => return Ok(None),
-            Some((secrets, _)) if **secrets != *stale => return Ok(Some(secrets.clone())),
-            Some((_, fetched)) if fetched.elapsed() < REFRESH_AT_MOST_EVERY => return Ok(None),
-            Some(_) => {}
+        if let Some((secrets, again)) = &*cached
+            && (**secrets != *stale || Instant::now() < *again)
+        {
+            return Ok((**secrets != *stale).then(|| secrets.clone()));
         }
-        let fresh = self.refresh(&mut cached).await?;
+        let (fresh, again) = self.fetch().await?;
+        *cached = Some((fresh.clone(), again));
         Ok((*fresh != *stale).then_some(fresh))
     }
 
-    /// Fetches all of them. They are kept once each has a value: the first one that is put counts at once.
-    async fn refresh(
-        &self,
-        cached: &mut Option<(Arc<Secrets>, Instant)>,
-    ) -> Result<Arc<Secrets>, CallError> {
-        let (fresh, complete) = self.fetch().await?;
-        let fresh = Arc::new(fresh);
-        *cached = complete.then(|| (fresh.clone(), Instant::now()));
-        Ok(fresh)
-    }
-
-    /// The secrets, merged, and whether each had a value. One without is missing to its own sources and to no other.
-    async fn fetch(&self) -> Result<(Secrets, bool), CallError> {
-        let (mut merged, mut complete) = (Secrets::default(), true);
+    /// One that is refused, empty or no JSON is left out, so that the sources of the others go on.
+    async fn fetch(&self) -> Result<(Arc<Secrets>, Instant), CallError> {
+        let (mut merged, mut wait) = (Secrets::default(), REFRESH_AT_MOST_EVERY);
         let Some((client, ids)) = &self.from else {
-            return Ok((merged, complete));
+            return Ok((Arc::new(merged), Instant::now() + wait));
         };
         for id in ids {
-            let answer = match client.get_secret_value().secret_id(id).send().await {
-                Err(e)
-                    if e.as_service_error()
-                        .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
-                {
-                    let cause = CallError::of("GetSecretValue", id, &e).cause;
-                    tracing::warn!(
-                        secret = id,
-                        cause,
-                        "a secret is not there or has no value yet"
-                    );
-                    complete = false;
-                    continue;
+            match fetch_one(client, id).await {
+                Ok(secrets) => merged = merged.merged(secrets),
+                Err(error) if error.kind == Kind::Unknown => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "a secret is left out");
+                    wait = REFRESH_SOONER;
                 }
-                answer => answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?,
-            };
-            let bad = |cause: String| CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause);
-            let text = answer
-                .secret_string()
-                .ok_or_else(|| bad("the secret is binary: expected JSON text".to_owned()))?;
-            merged =
-                merged.merged(Secrets::parse(text).map_err(|problems| bad(problems.join("; ")))?);
+            }
         }
-        Ok((merged, complete))
+        Ok((Arc::new(merged), Instant::now() + wait))
     }
+}
+
+async fn fetch_one(client: &Client, id: &str) -> Result<Secrets, CallError> {
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = answer.map_err(|e| CallError::of("GetSecretValue", id, &e))?;
+    let bad = |cause: String| CallError::new(Kind::BadAnswer, "GetSecretValue", id, cause);
+    let text = answer
+        .secret_string()
+        .ok_or_else(|| bad("the secret is binary: expected JSON text".to_owned()))?;
+    Secrets::parse(text).map_err(|problems| bad(problems.join("; ")))
 }
