@@ -237,6 +237,7 @@ async fn secrets_without_a_value_refuse_deliveries_until_they_have_one() {
     }
     put_value(&far.secrets[0], &vk()).await;
     put_value(&far.secrets[1], &intdash(&[SECRET])).await;
+    pass(Duration::from_secs(5)).await;
     assert_eq!(far.copy("a").await.outcomes(), ["copied"]);
     assert_eq!(far.finish(SECRET).await.outcomes(), ["published"]);
 }
@@ -249,6 +250,7 @@ async fn a_secret_without_a_value_stops_only_the_sources_that_it_is_for() {
     assert_eq!(far.copy("a").await.outcomes(), ["copied"]);
     assert_eq!(far.finish(SECRET).await.status, 500);
     put_value(&far.secrets[1], &intdash(&[SECRET])).await;
+    pass(Duration::from_secs(5)).await;
     assert_eq!(far.finish(SECRET).await.outcomes(), ["published"]);
     assert_eq!(far.copy("b").await.outcomes(), ["copied"]);
 }
