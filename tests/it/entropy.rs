@@ -94,7 +94,7 @@ fn thread_times() -> Option<Duration> {
     tasks
         .map(|task| {
             let times = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            times.split(' ').next()?.parse().ok()
+            times.split(' ').next()?.parse::<u64>().ok()
         })
         .sum::<Option<u64>>()
         .map(Duration::from_nanos)
