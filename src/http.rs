@@ -136,17 +136,18 @@ async fn receive(
             deadline,
         )
         .await;
-    let cause = match &received {
-        Ok(_) => None,
-        Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
-        Err(Refusal::Failed(error)) => {
-            tracing::error!(delivery.id = %id, source, %error, "a delivery could not be received");
-            None
-        }
+    let (ours, cause) = match &received {
+        Ok(_) => (false, None),
+        Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),
+        Err(Refusal::Failed(error)) => (true, Some(error.to_string())),
     };
     let (status, answer) = answer(id, received);
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+    if ours {
+        tracing::error!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+    } else {
+        tracing::info!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+    }
     (
         status,
         [(header::CONTENT_TYPE, "application/json")],

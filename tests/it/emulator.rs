@@ -128,10 +128,11 @@ fn a_wrong_environment_stops_the_start_with_one_message_that_lists_every_problem
         ("SECRETS_ARN", "arn:aws:secretsmanager:x"),
         ("LOG_LEVEL", "loud"),
     ];
-    let message = "4 problems in the settings:
+    let message = "5 problems in the settings:
   - SOURCES: a: unknown variant `nats`, expected `s3` or `intdash`
   - SOURCES: b: url: expected an http or https URL, found \"ftp://x\"
   - SECRETS and SECRETS_ARN are both set: set one
+  - SNS_TOPIC_ARN is not set: source b is of kind intdash and needs a topic to publish to
   - LOG_LEVEL: expected off, error, warn, info, debug or trace, found \"loud\"
 ";
     let ended = Command::new(FUNCTION)
