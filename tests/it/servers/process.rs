@@ -25,7 +25,7 @@ pub(crate) fn unique(stem: &str) -> String {
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
-    data: PathBuf,
+    pub(super) data: PathBuf,
 }
 
 impl Process {
