@@ -24,7 +24,7 @@ pub enum SecretsFrom {
     /// Nowhere: every source refuses its deliveries.
     Nowhere,
     /// The `SECRETS` variable, for local use.
-    Inline(Secrets),
+    Inline(Parsed),
     /// Secrets Manager: ARNs or names, merged in this order.
     Manager(Vec<String>),
 }
@@ -90,15 +90,18 @@ impl Config {
             (Some(_), Some(_)) => Err(vec![
                 "SECRETS and SECRETS_ARN are both set: set one".to_owned(),
             ]),
-            (Some(json), None) => match Secrets::parse(&json) {
-                Parsed { secrets, problems } if problems.is_empty() => {
-                    Ok(SecretsFrom::Inline(secrets))
+            (Some(json), None) => {
+                let parsed = Secrets::parse(&json);
+                if parsed.problems.is_empty() {
+                    Ok(SecretsFrom::Inline(parsed))
+                } else {
+                    Err(parsed
+                        .problems
+                        .iter()
+                        .map(|problem| format!("SECRETS: {problem}"))
+                        .collect())
                 }
-                Parsed { problems, .. } => Err(problems
-                    .into_iter()
-                    .map(|problem| format!("SECRETS: {problem}"))
-                    .collect()),
-            },
+            }
             (None, Some(arns)) => Ok(SecretsFrom::Manager(
                 arns.split(',')
                     .map(|arn| arn.trim().to_owned())

@@ -144,7 +144,6 @@ class Permissions(unittest.TestCase):
                 "s3:PutObject",
                 "s3:DeleteObject",
                 "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
                 "s3:GetObjectTagging",
                 "s3:PutObjectTagging",
             },

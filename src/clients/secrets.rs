@@ -38,7 +38,7 @@ impl SecretStore {
     pub fn new(from: SecretsFrom, aws: &Aws) -> Self {
         let (from, inline) = match from {
             SecretsFrom::Nowhere => (None, Secrets::default()),
-            SecretsFrom::Inline(secrets) => (None, secrets),
+            SecretsFrom::Inline(parsed) => (None, read(parsed)),
             SecretsFrom::Manager(ids) => (Some((aws.secrets_manager(), ids)), Secrets::default()),
         };
         let each = from.iter().flat_map(|(_, ids)| ids.iter().map(|_| None));
@@ -83,12 +83,7 @@ impl SecretStore {
         let fetched = join_all(ids.iter().map(|id| fetch(client, id))).await;
         for (known, fetched) in cache.each.iter_mut().zip(fetched) {
             match fetched {
-                Ok(Parsed { secrets, problems }) => {
-                    for problem in problems {
-                        tracing::error!(problem, "a part of a secret is left out");
-                    }
-                    *known = Some(secrets);
-                }
+                Ok(parsed) => *known = Some(read(parsed)),
                 Err(error) => tracing::error!(%error, "a secret cannot be read"),
             }
         }
@@ -96,6 +91,17 @@ impl SecretStore {
         cache.merged = Arc::new(each.fold(Secrets::default(), Secrets::merged));
         cache.tried = Some(Instant::now());
     }
+}
+
+/// The secrets, and in the log what is odd about them.
+fn read(parsed: Parsed) -> Secrets {
+    for problem in parsed.problems {
+        tracing::error!(problem, "a part of a secret is left out");
+    }
+    for source in parsed.trimmed {
+        tracing::warn!(source, "a secret ended in a line break, which was trimmed");
+    }
+    parsed.secrets
 }
 
 async fn fetch(client: &Client, id: &str) -> Result<Parsed, CallError> {

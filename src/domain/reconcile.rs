@@ -226,4 +226,32 @@ mod tests {
             Action::LeaveKept
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_done_once_needs_nothing_more(etag in "[0-9a-f]{4}", size in 0u64..10, modified in 0i64..3, own in "[0-9a-f]{4}", marked in 0u8..3) {
+            let state = ObjectState { size, ..origin(&etag, modified) };
+            let mark = match marked {
+                0 => None,
+                1 => Some(Mark::of("b", &origin("1", 1))),
+                _ => Some(Mark::of("another", &state)),
+            };
+            let before = BackupState::Present { etag: ETag::new(&own), size: 3, mark };
+            for before in [before, BackupState::Absent] {
+                let action = decide("b", Deletes::Mirror, &OriginState::Present(state.clone()), &before);
+                let after = match action {
+                    // In place: the bytes stay, the mark is new.
+                    Action::Adopt(_) => match &before {
+                        BackupState::Present { etag, size, .. } => BackupState::Present { etag: etag.clone(), size: *size, mark: Some(Mark::of("b", &state)) },
+                        BackupState::Absent => unreachable!("nothing to adopt"),
+                    },
+                    Action::Copy(_) => copy_of("b", &state),
+                    Action::Keep => before.clone(),
+                    other => panic!("{other:?}"),
+                };
+                let again = decide("b", Deletes::Mirror, &OriginState::Present(state.clone()), &after);
+                proptest::prop_assert_eq!(again, Action::Keep);
+            }
+        }
+    }
 }

@@ -53,12 +53,14 @@ struct WireKey {
 }
 
 /// Secrets as far as they could be read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Parsed {
     /// What could be read.
     pub secrets: Secrets,
     /// What could not, a sentence each and without any value.
     pub problems: Vec<String>,
+    /// Whose secret ended in a line break, which was trimmed.
+    pub trimmed: Vec<String>,
 }
 
 impl Secrets {
@@ -70,6 +72,9 @@ impl Secrets {
         match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(json) {
             Ok(by_name) => {
                 for (name, value) in by_name {
+                    if ends_in_line_break(&value) {
+                        parsed.trimmed.push(name.clone());
+                    }
                     match source_secrets(value) {
                         Ok(one) => drop(parsed.secrets.0.insert(name, one)),
                         Err(problem) => parsed.problems.push(format!("{name}: {problem}")),
@@ -103,6 +108,15 @@ impl Secrets {
     #[must_use]
     pub fn of(&self, source: &str) -> Option<&SourceSecrets> {
         self.0.get(source)
+    }
+}
+
+fn ends_in_line_break(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.ends_with(['\r', '\n']),
+        serde_json::Value::Array(values) => values.iter().any(ends_in_line_break),
+        serde_json::Value::Object(fields) => fields.values().any(ends_in_line_break),
+        _ => false,
     }
 }
 
@@ -171,6 +185,12 @@ mod tests {
         );
         assert_eq!(both.of("old").unwrap().access_keys.len(), 2);
         assert!(both.of("nobody").is_none());
+    }
+
+    #[test]
+    fn a_trimmed_line_break_is_told() {
+        let parsed = Secrets::parse(r#"{"a":{"secrets":["x\n"]},"b":{"secrets":["y"]}}"#);
+        assert_eq!(parsed.trimmed, ["a"]);
     }
 
     #[test]

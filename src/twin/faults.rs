@@ -66,6 +66,10 @@ pub enum Fault {
     Delay(Duration),
     /// The answer's body ends after this many bytes and the connection closes, whatever `Content-Length` said.
     Truncate(usize),
+    /// The answer's body stands still after this many bytes.
+    Stall(usize),
+    /// An answer of status 200 whose body is an error with this S3 code; the effect is applied.
+    ErrorIn200(&'static str),
     /// The answer's `ETag` header names another entity.
     WrongEtag,
 }
@@ -243,6 +247,11 @@ impl Faults {
             Some(Fault::Truncate(len)) => {
                 Ok(handle(request).await?.map(|body| truncated(body, len)))
             }
+            Some(Fault::Stall(len)) => Ok(handle(request).await?.map(|body| stalled(body, len))),
+            Some(Fault::ErrorIn200(code)) => {
+                let _ = handle(request).await?;
+                Ok(refusal(200, code))
+            }
             Some(Fault::WrongEtag) => {
                 let mut response = handle(request).await?;
                 let wrong = HeaderValue::from_static("\"00000000000000000000000000000000\"");
@@ -347,6 +356,19 @@ async fn drain(body: &mut Body) -> Vec<u8> {
         read.extend_from_slice(&segment);
     }
     read
+}
+
+fn stalled(body: Body, len: usize) -> Body {
+    let segments = stream::unfold((body, len), |(mut body, left)| async move {
+        if left == 0 {
+            std::future::pending::<()>().await;
+        }
+        let mut segment = body.next().await?.ok()?;
+        segment.truncate(left);
+        let left = left - segment.len();
+        Some((Ok::<_, std::io::Error>(segment), (body, left)))
+    });
+    Body::from(StreamingBlob::wrap(Box::pin(segments)))
 }
 
 fn truncated(body: Body, len: usize) -> Body {

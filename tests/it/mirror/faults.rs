@@ -190,6 +190,74 @@ async fn a_part_that_fails_is_sent_again_and_only_that() {
 }
 
 #[tokio::test]
+async fn bytes_that_stand_still_are_read_again_and_hold_up_nobody() {
+    let world = World::new().await;
+    for (key, length) in [
+        ("small", 8 * MIB),
+        ("other", 8 * MIB),
+        ("third", 8 * MIB),
+        ("large", 17 * MIB),
+    ] {
+        world.put(key, bytes(length));
+        if key != "third" {
+            let once = On::nth(1).of("GetObject").bucket("origin").key(key);
+            world.faults.inject(once, Fault::Stall(MIB));
+        }
+    }
+    let records = ["small", "other", "third", "large"].map(created);
+    let answer = world.deliver_within(Duration::from_secs(25), records).await;
+    assert_eq!(answer.outcomes(), ["copied"; 4]);
+}
+
+#[tokio::test]
+async fn an_error_in_the_body_of_a_200_leaves_the_outcome_unknown() {
+    let world = World::new().await;
+    world.put("large", bytes(9 * MIB));
+    world.faults.inject(
+        On::nth(1).of("CompleteMultipartUpload"),
+        Fault::ErrorIn200("InternalError"),
+    );
+    assert_eq!(world.deliver([created("large")]).await.status, 500);
+    assert_eq!(
+        world.deliver([created("large")]).await.outcomes(),
+        ["unchanged"]
+    );
+    world.put("a", "same");
+    world.store.put("backup", "a", "same");
+    world.faults.inject(
+        On::nth(1).of("CopyObject"),
+        Fault::ErrorIn200("InternalError"),
+    );
+    assert_eq!(world.deliver([created("a")]).await.status, 500);
+    assert_eq!(
+        world.faults.count("PutObject"),
+        0,
+        "it is not started over in place"
+    );
+}
+
+#[tokio::test]
+async fn a_busy_backup_is_asked_again_without_a_part_sent_twice() {
+    let world = World::new().await;
+    world.put("large", bytes(9 * MIB));
+    world.faults.inject(
+        On::nth(1).of("CompleteMultipartUpload"),
+        Fault::Status(503, "SlowDown"),
+    );
+    assert_eq!(
+        world.deliver([created("large")]).await.outcomes(),
+        ["copied"]
+    );
+    assert_eq!(
+        (
+            world.faults.count("UploadPart"),
+            world.faults.count("CompleteMultipartUpload")
+        ),
+        (2, 2)
+    );
+}
+
+#[tokio::test]
 async fn an_origin_whose_bytes_always_break_off_fails_and_leaves_nothing() {
     let world = World::new().await;
     for length in [10, 24 * MIB] {

@@ -175,3 +175,50 @@ async fn a_rule_prefixes_filters_and_keeps() {
     );
     assert_eq!(world.backup("p/in/a").unwrap(), b"1");
 }
+
+#[tokio::test]
+async fn whatever_is_told_in_whatever_order_the_backup_ends_as_the_origin() {
+    const KEYS: [&str; 5] = ["a", "a/b", "b", "c d", "e"];
+    for seed in 0..20_u32 {
+        let world = World::new().await;
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        for step in 0..30 {
+            let key = KEYS[next(5)];
+            match next(4) {
+                0 => world.remove(key),
+                1 => world.put(key, format!("{step}")),
+                // Some changes are told, and much is told that did not happen.
+                _ => {}
+            }
+            let hints = (0..next(4)).map(|_| (KEYS[next(5)], next(2)));
+            let hints: Vec<_> = hints
+                .map(|(key, kind)| {
+                    if kind == 0 {
+                        created(key)
+                    } else {
+                        removed(key)
+                    }
+                })
+                .collect();
+            assert_eq!(world.deliver(hints).await.status, 200, "seed {seed}");
+        }
+        // Once it is quiet, one hint a key, of whatever kind.
+        world
+            .deliver(KEYS.map(|key| {
+                if next(2) == 0 {
+                    created(key)
+                } else {
+                    removed(key)
+                }
+            }))
+            .await;
+        for key in KEYS {
+            let origin = world.store.get("origin", key).map(|object| object.body());
+            assert_eq!(world.backup(key), origin, "seed {seed}, {key}");
+        }
+    }
+}
