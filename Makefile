@@ -22,7 +22,7 @@ OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAME
 .PHONY: help venv run demo test check fmt lint doc deny template build deploy invoke delete sizes cold-start memory clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV) ## Install what the checks need beside Rust (a minute, once)
 

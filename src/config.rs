@@ -1,7 +1,10 @@
 //! The function's settings, read once at the start. Every problem is found and listed, not only the first.
 
+mod sources;
+
 use crate::domain::secrets::{Parsed, Secrets};
 use crate::domain::source::Source;
+use sources::read_sources;
 use std::collections::BTreeMap;
 use std::fmt;
 use tracing::level_filters::LevelFilter;
@@ -143,8 +146,34 @@ impl Config {
                 ));
             }
         }
-        let log_level = get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-        let log_level = log_level.parse().unwrap_or_else(|_| {
+        if let Some(bucket) = &backup_bucket
+            && !bucket
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        {
+            problems.push(format!(
+                "BACKUP_BUCKET: expected the name of a bucket, found \"{bucket}\""
+            ));
+        }
+        if let Some(arn) = &topic_arn
+            && !arn.starts_with("arn:")
+        {
+            problems.push(format!(
+                "SNS_TOPIC_ARN: expected the ARN of a topic, found \"{arn}\""
+            ));
+        }
+        if matches!(&secrets, SecretsFrom::Manager(arns) if arns.is_empty()) {
+            problems.push(
+                "SECRETS_ARN: expected one or more secrets, separated by commas, found none"
+                    .to_owned(),
+            );
+        }
+        let log_level = get("LOG_LEVEL")
+            .unwrap_or_else(|| "info".to_owned())
+            .to_ascii_lowercase();
+        let known =
+            ["off", "error", "warn", "info", "debug", "trace"].contains(&log_level.as_str());
+        let log_level = log_level.parse().ok().filter(|_| known).unwrap_or_else(|| {
             problems.push(format!(
                 "LOG_LEVEL: expected off, error, warn, info, debug or trace, found \"{log_level}\""
             ));
@@ -162,88 +191,6 @@ impl Config {
             Err(ConfigError(problems))
         }
     }
-}
-
-fn read_sources(json: &str, problems: &mut Vec<String>) -> BTreeMap<String, Source> {
-    let mut sources = BTreeMap::new();
-    let definitions: BTreeMap<String, serde_json::Value> = match serde_json::from_str(json) {
-        Ok(definitions) => definitions,
-        Err(e) => {
-            problems.push(format!(
-                "SOURCES: expected a JSON object, source name → its definition: {e}"
-            ));
-            return sources;
-        }
-    };
-    if definitions.is_empty() {
-        problems.push("SOURCES: expected at least one source, found none".to_owned());
-    }
-    for (name, definition) in definitions {
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        {
-            problems.push(format!("SOURCES: a source's name is a segment of its URL: expected letters, digits, - and _, found \"{name}\""));
-        }
-        if definition.get("kind").and_then(|kind| kind.as_str()) == Some("generic") {
-            problems.push(format!(
-                "SOURCES: {name}: kind generic is not supported yet: expected s3 or intdash"
-            ));
-            continue;
-        }
-        match serde_json::from_value::<Source>(definition) {
-            Ok(source) => {
-                problems.extend(
-                    source
-                        .problems()
-                        .into_iter()
-                        .map(|problem| format!("SOURCES: {name}: {problem}")),
-                );
-                sources.insert(name, source);
-            }
-            Err(problem) => problems.push(format!("SOURCES: {name}: {problem}")),
-        }
-    }
-    problems.extend(shared_paths(&sources));
-    problems.extend(overlapping_prefixes(&sources));
-    sources
-}
-
-fn shared_paths(sources: &BTreeMap<String, Source>) -> Vec<String> {
-    let mut taken = BTreeMap::new();
-    let paths = sources
-        .iter()
-        .filter_map(|(name, source)| source.path().map(|path| (name, path)));
-    paths
-        .filter_map(|(name, path)| {
-            taken
-                .insert(path, name)
-                .map(|other| format!("SOURCES: {other} and {name} have the same path {path}"))
-        })
-        .collect()
-}
-
-/// Two origins whose keys could meet in the backup would overwrite each other there.
-fn overlapping_prefixes(sources: &BTreeMap<String, Source>) -> Vec<String> {
-    let mut seen: Vec<(String, &str)> = Vec::new();
-    let mut problems = Vec::new();
-    for (name, source) in sources {
-        let Source::S3(source) = source else { continue };
-        for (bucket, rule) in &source.buckets {
-            let place = format!("{name} {bucket}");
-            for (other, prefix) in &seen {
-                if rule.prefix.starts_with(prefix) || prefix.starts_with(&rule.prefix) {
-                    problems.push(format!(
-                        "SOURCES: the prefixes of {other} (\"{prefix}\") and {place} (\"{}\") overlap in the backup: give each its own",
-                        rule.prefix
-                    ));
-                }
-            }
-            seen.push((place, &rule.prefix));
-        }
-    }
-    problems
 }
 
 #[cfg(test)]
@@ -274,7 +221,7 @@ mod tests {
         let config = config(&[
             ("SOURCES", sources),
             ("BACKUP_BUCKET", "b"),
-            ("SNS_TOPIC_ARN", "t"),
+            ("SNS_TOPIC_ARN", "arn:t"),
             ("SECRETS_ARN", "a, b"),
             ("SECRETS", " "),
         ])
@@ -313,6 +260,38 @@ mod tests {
         }
         assert!(problems(&[]).contains("SOURCES is not set"));
         assert!(problems(&[("SOURCES", "{}")]).contains("at least one source"));
+    }
+
+    #[test]
+    fn what_would_vanish_or_leak_is_an_error() {
+        let intdash = |url: &str| format!(r#""i":{{"kind":"intdash","url":"{url}"}}"#);
+        let found = |sources: &str, more: &[(&str, &str)]| {
+            problems(&[&[("SOURCES", sources), ("SNS_TOPIC_ARN", "arn:x")], more].concat())
+        };
+        assert!(
+            found(&format!("{{{0},{0}}}", intdash("https://x")), &[])
+                .contains("i is defined twice")
+        );
+        let leaking = found(&format!("{{{}}}", intdash("https://me:hunter2@x")), &[]);
+        assert!(
+            leaking.contains("without user and password") && !leaking.contains("hunter2"),
+            "{leaking}"
+        );
+        for shape in [r#"{"i":"hunter2"}"#, r#""hunter2""#] {
+            assert!(!found(shape, &[]).contains("hunter2"));
+        }
+        let fine = format!("{{{}}}", intdash("https://x"));
+        assert!(
+            found(&fine, &[("SECRETS_ARN", " , ")]).contains("SECRETS_ARN: expected one or more")
+        );
+        assert!(found(&fine, &[("LOG_LEVEL", "3")]).contains("LOG_LEVEL: expected"));
+        assert!(
+            found(&fine, &[("BACKUP_BUCKET", "not a bucket")]).contains("BACKUP_BUCKET: expected")
+        );
+        for path in ["//x", "/..", "/w/../ping", "/x/"] {
+            let with_path = fine.replace("\"url\"", &format!("\"path\":\"{path}\",\"url\""));
+            assert!(found(&with_path, &[]).contains("path: expected"), "{path}");
+        }
     }
 
     #[test]

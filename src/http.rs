@@ -6,9 +6,9 @@ use crate::domain::handshake::Answer;
 use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Extension, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -67,6 +67,10 @@ pub fn router(app: Arc<App>) -> Router {
             .route(&format!("{path}/{{key}}"), post(with_key));
     }
     router
+        .fallback(async |uri: Uri| refused(StatusCode::NOT_FOUND, "no such route", &uri))
+        .method_not_allowed_fallback(async |uri: Uri| {
+            refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri)
+        })
         .layer(axum::middleware::map_response(
             async |mut response: Response| {
                 response.headers_mut().insert(
@@ -88,7 +92,7 @@ async fn keyless(
     path: Result<Path<String>, PathRejection>,
     arrival: MaybeArrival,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Path(source) = path.unwrap_or(Path(String::new()));
     receive(app, source, None, arrival, headers, body).await
@@ -99,10 +103,22 @@ async fn keyed(
     path: Result<Path<(String, String)>, PathRejection>,
     arrival: MaybeArrival,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Path((source, key)) = path.unwrap_or(Path((String::new(), String::new())));
     receive(app, source, Some(key), arrival, headers, body).await
+}
+
+/// A request that reaches no source. The path stays out of the log: a part of it may be a secret.
+fn refused(status: StatusCode, cause: &str, uri: &Uri) -> Response {
+    let trailing_slash = uri.path().len() > 1 && uri.path().ends_with('/');
+    tracing::info!(status = status.as_u16(), cause, trailing_slash, "request");
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        json!({ "error": cause }).to_string(),
+    )
+        .into_response()
 }
 
 async fn receive(
@@ -111,8 +127,25 @@ async fn receive(
     key: Option<String>,
     arrival: MaybeArrival,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return refused(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body too large",
+                &Uri::default(),
+            );
+        }
+        Err(_) => {
+            return refused(
+                StatusCode::BAD_REQUEST,
+                "the body broke off",
+                &Uri::default(),
+            );
+        }
+    };
     let started = Instant::now();
     let id = DeliveryId(uuid::Uuid::now_v7());
     let Arrival { url, deadline } = arrival.map_or_else(

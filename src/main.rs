@@ -16,6 +16,10 @@ async fn main() -> Result<(), Error> {
             std::process::exit(1);
         }
     };
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        eprintln!("hookwork runs inside Lambda or its emulator; on this machine use `make run`");
+        std::process::exit(1);
+    }
     telemetry::init(config.log_level);
     let router = http::router(App::new(config, Aws::from_environment().await));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<_>| {

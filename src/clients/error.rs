@@ -90,7 +90,7 @@ impl CallError {
 }
 
 /// What an error says and why, without its Debug form: that one shows the answer's body, which may be a secret.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

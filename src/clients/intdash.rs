@@ -1,7 +1,7 @@
 //! The intdash REST API, as far as a summary needs it: the data points of a measurement as a stream of JSON Lines
 //! (source: aptpod's OpenAPI documents v2.4.0 to v2.6.1 and intdash-sdk-beginner; payloads: docs.intdash.jp).
 
-use super::error::{CallError, Kind};
+use super::error::{CallError, Kind, chain};
 use super::https::Https;
 use crate::domain::event::MeasurementRef;
 use crate::domain::signature::Secret;
@@ -144,7 +144,7 @@ impl Intdash {
                     status @ (429 | 500..) => error(Kind::Unknown, format!("status {status}")),
                     status => return Err(error(Kind::Refused, format!("status {status}"))),
                 },
-                Err(e) => error(Kind::Unknown, e.to_string()),
+                Err(e) => error(Kind::Unknown, chain(&e)),
             };
             if attempt == ATTEMPTS {
                 return Err(failed);

@@ -125,6 +125,10 @@ async fn what_is_not_the_shape_is_400_and_what_is_elsewhere_404_405_413() {
         assert_eq!(world.send(request).await.status, 405, "{method}");
     }
     assert_eq!(world.post("/ping", "").await.status, 405);
+    assert_eq!(
+        world.post("/nowhere", "").await.json(),
+        json!({"error": "no such route"})
+    );
     let largest = " ".repeat(hookwork::http::BODY_MAX);
     assert_eq!(world.post("/hooks/vk", largest.clone()).await.status, 400);
     assert_eq!(world.post("/hooks/vk", largest + " ").await.status, 413);

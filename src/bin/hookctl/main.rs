@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 mod dev;
 mod print;
@@ -38,15 +41,22 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The function's log goes to stderr and is quiet unless `LOG_LEVEL` asks, so that stdout stays readable.
+/// The function's log goes to stderr and is quiet unless `LOG_LEVEL` asks, so that stdout stays readable. Of the libraries
+/// only warnings, and nothing of the S3 server, which reports every refusal as an error.
 fn log_to_stderr() {
     let level = std::env::var("LOG_LEVEL")
         .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::WARN);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+        .and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(LevelFilter::WARN);
+    let targets = Targets::new()
+        .with_target("hookwork", level)
+        .with_target("s3s", LevelFilter::OFF)
+        .with_default(level.min(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
         .init();
 }

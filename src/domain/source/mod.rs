@@ -73,15 +73,16 @@ impl Source {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut url = |field: &str, value: &str| {
-            let parsed = url::Url::parse(value)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            if parsed.is_none() {
+        let mut url = |field: &str, value: &str| match url::Url::parse(value) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 problems.push(format!(
-                    "{field}: expected an http or https URL, found \"{value}\""
+                    "{field}: expected a URL without user and password: those belong in the secrets"
                 ));
             }
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+            _ => problems.push(format!(
+                "{field}: expected an http or https URL, found \"{value}\""
+            )),
         };
         match self {
             Self::S3(source) => {
@@ -100,11 +101,14 @@ impl Source {
             let reserved = ["/ping", "/hooks", "/inbox"]
                 .iter()
                 .any(|taken| path == *taken || path.starts_with(&format!("{taken}/")));
+            let odd = path
+                .split('/')
+                .skip(1)
+                .any(|segment| matches!(segment, "" | "." | ".."));
             let plain = path
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
-            if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') || reserved || !plain
-            {
+            if !path.starts_with('/') || path.len() < 2 || odd || reserved || !plain {
                 problems.push(format!(
                     "path: expected a path like /webhook, outside /ping, /hooks and /inbox and without a trailing slash, found \"{path}\""
                 ));

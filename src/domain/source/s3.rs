@@ -149,6 +149,11 @@ const CHANGES: [&str; 12] = [
     "DeleteObject",
 ];
 
+/// The longest spellings on the wire, in bytes, of what is told back or logged: a key with every byte as `%XX`, a bucket.
+const WIRE_KEY_MAX: usize = 3 * KEY_MAX;
+const WIRE_BUCKET_MAX: usize = 255;
+/// So much of an unknown event name goes into the log.
+const EVENT_NAME_SHOWN: usize = 64;
 /// The most records of one delivery. Senders post one or a few; anyone who knows the URL can post more.
 const RECORDS_MAX: usize = 1000;
 
@@ -213,14 +218,18 @@ impl S3Source {
 
     /// The allow-list's entry for a bucket of the wire.
     fn allowed(&self, project: Option<&str>, bucket: &str) -> Option<(&str, &BucketRule)> {
+        // The slash is the allow-list's own: on the wire it would let a name pass for another project's bucket.
+        let plain = |name: &&str| !name.contains('/');
+        let bucket = Some(bucket).filter(plain)?;
         let entry = |name: &str| {
             self.buckets
                 .get_key_value(name)
                 .map(|(name, rule)| (name.as_str(), rule))
         };
-        project
-            .and_then(|project| entry(&format!("{project}/{bucket}")))
-            .or_else(|| entry(bucket))
+        let of_project = project
+            .filter(plain)
+            .and_then(|project| entry(&format!("{project}/{bucket}")));
+        of_project.or_else(|| entry(bucket))
     }
 
     /// Every record stands alone: what one says, or fails to say, never reaches the next.
@@ -230,7 +239,8 @@ impl S3Source {
         };
         let event_name = event_name.strip_prefix("s3:").unwrap_or(&event_name);
         let changes = CHANGES.contains(&event_name.split(':').next().unwrap_or_default());
-        let unknown = || format!("event name {event_name:?} is not one that changes an object");
+        let shown: String = event_name.chars().take(EVENT_NAME_SHOWN).collect();
+        let unknown = || format!("event name {shown:?} is not one that changes an object");
         let Some(WireS3 { bucket, object }) = s3.and_then(|s3| WireS3::deserialize(s3).ok()) else {
             // Such as MinIO's s3:BucketCreated:*, which is about no object.
             return if changes || event_name.is_empty() {
@@ -243,6 +253,11 @@ impl S3Source {
                 }
             };
         };
+        if object.key.len() > WIRE_KEY_MAX || bucket.name.len() > WIRE_BUCKET_MAX {
+            return Event::Malformed(
+                "a record's bucket or key is longer than any can be".to_owned(),
+            );
+        }
         let project = bucket.owner_identity.and_then(|owner| owner.principal_id);
         let Some((origin, rule)) = self.allowed(project.as_deref(), &bucket.name) else {
             return Event::Forbidden {

@@ -266,3 +266,37 @@ proptest::proptest! {
         proptest::prop_assert_eq!(readings(Flavor::Minio, &wire.replace("%20", "+")), [key]);
     }
 }
+
+#[test]
+fn a_slash_on_the_wire_names_no_bucket_of_the_allow_list() {
+    let mut source = source("vk", json!({"mcs1/b": {}}));
+    source.url = Some("http://test.com".into());
+    let mut forged = record("s3:ObjectCreated:Put", "mcs1/b", "k");
+    forged["s3"]["bucket"]["ownerIdentity"]["principalId"] = json!("evil");
+    assert!(matches!(
+        events(&source, json!({"Records": [forged]}))[..],
+        [Event::Forbidden { .. }]
+    ));
+    let challenge = |topic: &str| json!({"Type": "SubscriptionConfirmation", "Timestamp": "t", "TopicArn": topic, "Token": "k"});
+    for topic in ["evil|mcs1/b|e", "mcs1/b|b|e"] {
+        assert_eq!(
+            open(&source, challenge(topic)),
+            Err(Rejection::Forbidden),
+            "{topic}"
+        );
+    }
+}
+
+#[test]
+fn what_is_told_back_or_logged_is_bounded() {
+    let source = source("vk", json!({"mcs1/b": {}}));
+    let long = "x".repeat(1 << 20);
+    let records = [
+        record("s3:Unheard:Of", "b", &long),
+        record("s3:ObjectCreated:Put", &long, "k"),
+        record(&long, "b", "k"),
+    ];
+    for event in events(&source, json!({"Records": records})) {
+        assert!(format!("{event:?}").len() < 1000);
+    }
+}
