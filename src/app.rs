@@ -134,7 +134,7 @@ impl App {
             .buffer_unordered(JOBS_AT_A_TIME)
             .collect()
             .await;
-        let reports = events.into_iter().zip(planned).flat_map(|(event, jobs)| match event {
+        let entries = events.into_iter().zip(planned).flat_map(|(event, jobs)| match event {
             Event::Object(_) | Event::Measurement(_) => {
                 jobs.into_iter().map(|job| Entry { ended: ended[&job], about: about(job) }).collect()
             }
@@ -155,7 +155,7 @@ impl App {
                 vec![Entry { about: About::Object { bucket: String::new(), key: String::new() }, ended: Ended::Malformed }]
             }
         });
-        reports.collect()
+        entries.collect()
     }
 
     /// Performs a job; where a far side refuses our keys, once more with newer ones.

@@ -166,17 +166,20 @@ async fn every_file_is_answered_in_process() {
     let settings = side.settings();
     let [s3_url, topic_url, _] = &side.urls;
     let router = function(|key| settings.get(key).cloned(), s3_url, topic_url, "").await;
-    side.run(async |event| {
-        let mut context = Context::default();
-        let ends = SystemTime::now() + Duration::from_secs(60);
-        let ends = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
-        context.deadline = ends.try_into().unwrap();
-        let payload = RawValue::from_string(event.to_string()).unwrap();
-        let event = LambdaEvent::new(payload, context);
-        let answer = lambda::dispatch(router.clone(), event).await.unwrap();
-        serde_json::to_value(answer).unwrap()
-    })
-    .await;
+    side.run(async |event| dispatched(&router, &event).await)
+        .await;
+}
+
+/// What the function answers to an event, in process.
+pub(crate) async fn dispatched(router: &axum::Router, event: &Value) -> Value {
+    let mut context = Context::default();
+    let ends = SystemTime::now() + Duration::from_secs(60);
+    let ends = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
+    context.deadline = ends.try_into().unwrap();
+    let payload = RawValue::from_string(event.to_string()).unwrap();
+    let event = LambdaEvent::new(payload, context);
+    let answer = lambda::dispatch(router.clone(), event).await.unwrap();
+    serde_json::to_value(answer).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod edge;
 mod emulator;
 mod entropy;
 mod events;
+mod handshakes;
 mod layers;
 mod mirror;
 mod moto;
