@@ -36,6 +36,7 @@ pub struct App {
     sources: BTreeMap<String, Source>,
     secrets: SecretStore,
     backup: Option<Bucket>,
+    state: Option<Bucket>,
     topic: Option<Topic>,
     servers: HashMap<String, Intdash>,
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
@@ -57,7 +58,8 @@ impl App {
         Arc::new(Self {
             servers: servers.collect(),
             secrets: SecretStore::new(config.secrets, &aws),
-            backup: config.backup_bucket.map(|name| aws.backup(&name)),
+            backup: config.backup_bucket.map(|name| aws.bucket(&name)),
+            state: config.state_bucket.map(|name| aws.bucket(&name)),
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),
             sources: config.sources,
             origins: Mutex::default(),
@@ -230,6 +232,7 @@ impl App {
             let mirror = Mirror {
                 origin: &origin,
                 backup,
+                ledgers: self.state.as_ref(),
                 object,
                 rule,
                 limits: &self.limits,

@@ -10,8 +10,8 @@ use crate::domain::object::{KEY_MAX, Mark, ObjectState, Properties};
 use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::{Absence, Action, Condition, OriginState, decide};
 use crate::domain::source::s3::BucketRule;
-use crate::error::WorkError;
-use crate::transfer::{Limits, Stop, Transfer};
+use crate::error::{Stop, WorkError};
+use crate::transfer::{Limits, Transfer};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,6 +25,8 @@ pub struct Mirror<'a> {
     pub origin: &'a Bucket,
     /// Written with the function's role.
     pub backup: &'a Bucket,
+    /// Where uploads leave their ledgers, to be resumed.
+    pub ledgers: Option<&'a Bucket>,
     /// The key.
     pub object: &'a ObjectRef,
     /// What its bucket's rule says.
@@ -88,18 +90,17 @@ impl Mirror<'_> {
                         backup: self.backup,
                         key,
                         backup_key: &backup_key,
-                        etag: &state.etag,
-                        size: state.size,
+                        state,
+                        ledgers: self.ledgers,
                         properties: self.marked(state)?,
                         condition,
                         limits: self.limits,
                         delivery: self.delivery,
                         deadline: self.deadline,
                     };
-                    let copied_bytes = done.copied_bytes + state.size;
-                    transfer.run(body).await.map(|()| Mirrored {
+                    transfer.run(body).await.map(|carried| Mirrored {
                         outcome: Outcome::Copied,
-                        copied_bytes,
+                        copied_bytes: done.copied_bytes + carried.bytes,
                         reason: None,
                     })
                 }

@@ -4,3 +4,4 @@ mod faults;
 mod fidelity;
 mod hints;
 mod races;
+mod resume;
