@@ -7,6 +7,7 @@ pub mod job;
 pub mod object;
 pub mod parts;
 pub mod reconcile;
+pub mod rounds;
 pub mod secrets;
 pub mod signature;
 pub mod source;

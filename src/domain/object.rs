@@ -148,7 +148,7 @@ impl ObjectState {
 }
 
 /// A state in 32 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(String);
 
 impl fmt::Display for Fingerprint {
