@@ -1,4 +1,5 @@
-//! Makes the backup of one key right: look at both sides, decide, act, look again. What an event said is not asked for.
+//! Makes the backup of one key right: the calls of a reconcile, whose every decision is `domain/rounds.rs`. What an event
+//! said is not asked for.
 
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::{Bucket, Sight};
@@ -6,17 +7,14 @@ use crate::clients::error::Kind;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
 use crate::domain::job::Outcome;
-use crate::domain::object::{KEY_MAX, Mark, ObjectState, Properties};
+use crate::domain::object::KEY_MAX;
 use crate::domain::parts::PART_USUAL;
-use crate::domain::reconcile::{Absence, Action, Condition, OriginState, decide};
+use crate::domain::reconcile::{Absence, OriginState};
+use crate::domain::rounds::{self, Failure, ROUNDS, Step, Write};
 use crate::domain::source::s3::BucketRule;
 use crate::error::{Stop, WorkError};
-use crate::transfer::{Limits, Transfer};
-use std::time::Duration;
+use crate::transfer::{Carried, Limits, Transfer};
 use tokio::time::Instant;
-
-/// How often a reconcile starts over when something moved under it.
-const ROUNDS: u32 = 6;
 
 /// Everything that one reconcile needs.
 #[derive(Debug)]
@@ -57,159 +55,130 @@ impl Mirror<'_> {
     /// Whatever another attempt may mend; a write of unknown outcome among it, which is never started over in place: it may
     /// still land, after the next look.
     pub async fn reconcile(&self) -> Result<Mirrored, WorkError> {
-        let key = &self.object.key;
-        let backup_key = format!("{}{key}", self.rule.prefix);
+        let origin = self.object.origin_id();
+        let backup_key = format!("{}{}", self.rule.prefix, self.object.key);
         if backup_key.len() > KEY_MAX {
             return Err(WorkError::DoesNotFit(format!(
                 "with its prefix the key is longer than {KEY_MAX} bytes"
             )));
         }
-        let mut done = Mirrored {
-            outcome: Outcome::Unchanged,
-            copied_bytes: 0,
-            reason: None,
-        };
-        let mut in_place = true;
-        for round in 0..ROUNDS {
-            tokio::time::sleep(Duration::from_millis(50) * (round * round)).await;
-            // Neither side's state depends on the other's, and the write's condition holds them together.
-            let ((seen, body), backup) = tokio::try_join!(self.look(), async {
-                self.backup
-                    .backup_state(&backup_key)
-                    .await
-                    .map_err(WorkError::Backup)
-            })?;
-            let action = match decide(&self.object.origin_id(), self.rule.deletes, &seen, &backup) {
-                Action::Adopt(etag) if !in_place => Action::Copy(Condition::Unchanged(etag)),
-                action => action,
-            };
-            let acted = match (action, &seen, body) {
-                (Action::Copy(condition), OriginState::Present(state), Some(body)) => {
-                    let transfer = Transfer {
-                        origin: self.origin,
-                        backup: self.backup,
-                        key,
-                        backup_key: &backup_key,
-                        state,
-                        ledgers: self.ledgers,
-                        properties: self.marked(state)?,
-                        condition,
-                        limits: self.limits,
-                        delivery: self.delivery,
-                        deadline: self.deadline,
-                    };
-                    transfer.run(body).await.map(|carried| Mirrored {
-                        outcome: Outcome::Copied,
-                        copied_bytes: done.copied_bytes + carried.bytes,
-                        reason: None,
-                    })
+        let mut copied_bytes = 0;
+        let mut opened = None;
+        let mut step = rounds::begin(&origin, self.rule.deletes);
+        loop {
+            step = match step {
+                Step::Look(look) => {
+                    tokio::time::sleep(look.pause()).await;
+                    let ((seen, body), backup) = tokio::try_join!(self.look(PART_USUAL), async {
+                        self.backup
+                            .backup_state(&backup_key)
+                            .await
+                            .map_err(WorkError::Backup)
+                    })?;
+                    opened = body;
+                    look.looked(seen, &backup)?
                 }
-                (Action::Adopt(etag), OriginState::Present(state), _) => {
-                    match self
-                        .backup
-                        .rewrite(&backup_key, &etag, &self.marked(state)?)
+                Step::Write(write, writing) => {
+                    let answer = self
+                        .write(write, writing.round(), opened.take(), &backup_key)
                         .await
-                    {
-                        Ok(()) => Ok(Mirrored {
-                            outcome: Outcome::Copied,
-                            ..done
-                        }),
-                        Err(e) if e.kind == Kind::Refused => {
-                            in_place = false;
-                            Err(Stop::StartOver(format!(
-                                "the backup does not copy in place: {e}"
-                            )))
-                        }
-                        Err(e) => Err(Stop::of_write(e)),
+                        .map(|carried| copied_bytes += carried.map_or(0, |carried| carried.bytes));
+                    writing.written(answer)?
+                }
+                Step::LookAgain(again) => {
+                    let round = again.round();
+                    let step = again.looked(&self.look(1).await?.0);
+                    if !matches!(step, Step::Ended { .. }) {
+                        self.starting_over(round, "the origin moved meanwhile");
                     }
+                    step
                 }
-                (Action::Delete(etag), ..) => {
-                    let deleted = self.backup.delete(&backup_key, &etag).await;
-                    deleted
-                        .map(|()| Mirrored {
-                            outcome: Outcome::Deleted,
-                            ..done
-                        })
-                        .map_err(Stop::of_write)
-                }
-                (Action::LeaveForeign, ..) => {
+                Step::Ended { outcome, left } => {
                     return Ok(Mirrored {
-                        reason: Some("not marked as a copy of this origin"),
-                        ..done
+                        outcome,
+                        copied_bytes,
+                        reason: left,
                     });
                 }
-                (Action::LeaveKept, ..) => {
-                    return Ok(Mirrored {
-                        reason: Some("deletes: keep"),
-                        ..done
-                    });
-                }
-                (Action::Keep, ..) => return Ok(done),
-                (Action::Copy(_) | Action::Adopt(_), ..) => {
-                    unreachable!("only an object that is there is copied")
-                }
-            };
-            match acted {
-                Ok(acted) => done = acted,
-                Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::StartOver(reason)) => {
-                    tracing::info!(delivery.id = %self.delivery, object.key = %key, round, %reason, "starting over");
-                    continue;
-                }
+                Step::Contended => return Err(WorkError::Contended(ROUNDS)),
             }
-            if self.unmoved(&seen).await? {
-                return Ok(done);
-            }
-            tracing::info!(delivery.id = %self.delivery, object.key = %key, round, "starting over: the origin moved meanwhile");
-        }
-        Err(WorkError::Contended(ROUNDS))
-    }
-
-    fn marked(&self, state: &ObjectState) -> Result<Properties, WorkError> {
-        Ok(state
-            .properties
-            .clone()
-            .marked(&Mark::of(&self.object.origin_id(), state))?)
-    }
-
-    /// Looks at the origin: the state, and the first bytes, which of a small object are all of them.
-    async fn look(&self) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
-        let key = &self.object.key;
-        match self
-            .origin
-            .look(key, PART_USUAL)
-            .await
-            .map_err(WorkError::Origin)?
-        {
-            Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
-            Sight::Missing(no_such_key) => match self
-                .origin
-                .not_listed(key)
-                .await
-                .map_err(WorkError::Origin)?
-            {
-                Some(not_listed) => Ok((
-                    OriginState::Absent(Absence::proven(no_such_key, not_listed)),
-                    None,
-                )),
-                None => Err(WorkError::Unproven),
-            },
         }
     }
 
-    /// Whether the origin is still as it was seen: the look after every write and every removal.
-    async fn unmoved(&self, seen: &OriginState) -> Result<bool, WorkError> {
-        let now = self
-            .origin
-            .look(&self.object.key, 1)
-            .await
-            .map_err(WorkError::Origin)?;
-        Ok(match (seen, now) {
-            (OriginState::Present(before), Sight::Present(after, _)) => {
-                before.fingerprint() == after.fingerprint()
+    /// Changes the backup. `opened` is the body that the look opened, where it found an object.
+    async fn write(
+        &self,
+        write: Write,
+        round: u32,
+        opened: Option<ObjectBody>,
+        backup_key: &str,
+    ) -> Result<Option<Carried>, Failure<WorkError>> {
+        let done = match write {
+            Write::Copy {
+                state,
+                properties,
+                condition,
+            } => {
+                let transfer = Transfer {
+                    origin: self.origin,
+                    backup: self.backup,
+                    key: &self.object.key,
+                    backup_key,
+                    state: &state,
+                    ledgers: self.ledgers,
+                    properties,
+                    condition,
+                    limits: self.limits,
+                    delivery: self.delivery,
+                    deadline: self.deadline,
+                };
+                let body = opened.expect("a look that finds an object opens it");
+                transfer.run(body).await.map(Some)
             }
-            (OriginState::Absent(_), Sight::Missing(_)) => true,
-            _ => false,
+            Write::Adopt { etag, properties } => {
+                match self.backup.rewrite(backup_key, &etag, &properties).await {
+                    Err(e) if e.kind == Kind::Refused => {
+                        self.starting_over(
+                            round,
+                            &format!("the backup does not copy in place: {e}"),
+                        );
+                        return Err(Failure::Refused(WorkError::Backup(e)));
+                    }
+                    answer => answer.map(|()| None).map_err(Stop::of_write),
+                }
+            }
+            Write::Delete { etag } => {
+                let answer = self.backup.delete(backup_key, &etag).await;
+                answer.map(|()| None).map_err(Stop::of_write)
+            }
+        };
+        done.map_err(|stop| match stop {
+            Stop::StartOver(reason) => {
+                self.starting_over(round, &reason);
+                Failure::Nothing
+            }
+            Stop::Failed(error) => Failure::Unknown(error),
         })
+    }
+
+    fn starting_over(&self, round: u32, reason: &str) {
+        tracing::info!(delivery.id = %self.delivery, object.key = %self.object.key, round, %reason, "starting over");
+    }
+
+    /// Looks at the origin: the state, and its first `window` bytes, which of a small object are all of them.
+    async fn look(&self, window: u64) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
+        let key = &self.object.key;
+        let sight = self.origin.look(key, window).await;
+        match sight.map_err(WorkError::Origin)? {
+            Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
+            Sight::Missing(no_such_key) => {
+                let listing = self.origin.not_listed(key).await;
+                let not_listed = listing
+                    .map_err(WorkError::Origin)?
+                    .ok_or(WorkError::Unproven)?;
+                let absence = Absence::proven(no_such_key, not_listed);
+                Ok((OriginState::Absent(absence), None))
+            }
+        }
     }
 }

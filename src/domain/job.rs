@@ -12,7 +12,7 @@ pub enum Job {
 }
 
 /// How a job ended. What should be tried again is an error instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The backup has what the origin has; it was written.
     Copied,

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod object;
 pub mod parts;
 pub mod reconcile;
+pub mod rounds;
 pub mod secrets;
 pub mod signature;
 pub mod source;

@@ -162,7 +162,7 @@ impl ObjectState {
 }
 
 /// A state in 32 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {

@@ -52,7 +52,7 @@ pub enum BackupState {
 }
 
 /// Whether removals reach the backup.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Deletes {
     /// What is gone from the origin is removed from the backup.
     #[default]
