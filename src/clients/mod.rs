@@ -3,7 +3,7 @@
 pub mod body;
 pub mod bucket;
 pub mod error;
-mod https;
+pub mod https;
 pub mod intdash;
 pub mod listing;
 pub mod object;
