@@ -255,6 +255,7 @@ impl App {
             outcome: Outcome::Published,
             copied_bytes: 0,
             reason: None,
+            left_out: Vec::new(),
         })
     }
 
@@ -342,6 +343,17 @@ fn logged(id: DeliveryId, job: &Job, done: Result<Mirrored, WorkError>, started:
             outcome,
             copied_bytes,
             reason,
+            left_out,
+        }) if !left_out.is_empty() => {
+            let left_out = left_out.join(", ");
+            tracing::warn!(delivery.id = %id, job.kind = kind, job.outcome = outcome.word(), object.bucket = bucket, object.key = key, copied_bytes, reason, left_out, ms, "job");
+            Ended::Well(outcome)
+        }
+        Ok(Mirrored {
+            outcome,
+            copied_bytes,
+            reason,
+            ..
         }) => {
             tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome.word(), object.bucket = bucket, object.key = key, measurement, copied_bytes, reason, ms, "job");
             Ended::Well(outcome)

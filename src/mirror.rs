@@ -5,8 +5,9 @@ use crate::clients::bucket::{Bucket, Sight};
 use crate::clients::error::Kind;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
+use crate::domain::fit::{Fitted, fit};
 use crate::domain::job::Outcome;
-use crate::domain::object::{KEY_MAX, Mark, ObjectState, Properties};
+use crate::domain::object::{KEY_MAX, Mark, ObjectState};
 use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::{Absence, Action, Condition, OriginState, decide};
 use crate::domain::source::s3::BucketRule;
@@ -38,7 +39,7 @@ pub struct Mirror<'a> {
 }
 
 /// How a reconcile ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirrored {
     /// How it ended.
     pub outcome: Outcome,
@@ -46,6 +47,8 @@ pub struct Mirrored {
     pub copied_bytes: u64,
     /// Why nothing was done, where the backup has something that was left.
     pub reason: Option<&'static str>,
+    /// What the backup cannot take of the object, and the copy is without.
+    pub left_out: Vec<String>,
 }
 
 impl Mirror<'_> {
@@ -66,6 +69,7 @@ impl Mirror<'_> {
             outcome: Outcome::Unchanged,
             copied_bytes: 0,
             reason: None,
+            left_out: Vec::new(),
         };
         let mut in_place = true;
         for round in 0..ROUNDS {
@@ -83,6 +87,7 @@ impl Mirror<'_> {
             };
             let acted = match (action, &seen, body) {
                 (Action::Copy(condition), OriginState::Present(state), Some(body)) => {
+                    let fitted = self.fitted(state);
                     let transfer = Transfer {
                         origin: self.origin,
                         backup: self.backup,
@@ -90,7 +95,7 @@ impl Mirror<'_> {
                         backup_key: &backup_key,
                         etag: &state.etag,
                         size: state.size,
-                        properties: self.marked(state)?,
+                        properties: fitted.properties,
                         condition,
                         limits: self.limits,
                         delivery: self.delivery,
@@ -101,16 +106,19 @@ impl Mirror<'_> {
                         outcome: Outcome::Copied,
                         copied_bytes,
                         reason: None,
+                        left_out: fitted.left_out,
                     })
                 }
                 (Action::Adopt(etag), OriginState::Present(state), _) => {
+                    let fitted = self.fitted(state);
                     match self
                         .backup
-                        .rewrite(&backup_key, &etag, &self.marked(state)?)
+                        .rewrite(&backup_key, &etag, &fitted.properties)
                         .await
                     {
                         Ok(()) => Ok(Mirrored {
                             outcome: Outcome::Copied,
+                            left_out: fitted.left_out,
                             ..done
                         }),
                         Err(e) if e.kind == Kind::Refused => {
@@ -127,6 +135,7 @@ impl Mirror<'_> {
                     deleted
                         .map(|()| Mirrored {
                             outcome: Outcome::Deleted,
+                            left_out: Vec::new(),
                             ..done
                         })
                         .map_err(Stop::of_write)
@@ -164,11 +173,9 @@ impl Mirror<'_> {
         Err(WorkError::Contended(ROUNDS))
     }
 
-    fn marked(&self, state: &ObjectState) -> Result<Properties, WorkError> {
-        Ok(state
-            .properties
-            .clone()
-            .marked(&Mark::of(&self.object.origin_id(), state))?)
+    fn fitted(&self, state: &ObjectState) -> Fitted {
+        let mark = Mark::of(&self.object.origin_id(), state);
+        fit(&state.properties, &mark, self.rule.storage_class)
     }
 
     /// Looks at the origin: the state, and the first bytes, which of a small object are all of them.

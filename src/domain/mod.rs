@@ -2,6 +2,7 @@
 
 pub mod delivery;
 pub mod event;
+pub mod fit;
 pub mod handshake;
 pub mod job;
 pub mod object;
