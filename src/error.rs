@@ -2,7 +2,6 @@
 //! `Outcome`; only what another attempt may mend is an error here.
 
 use crate::clients::error::{CallError, Kind};
-use crate::domain::object::MarkDoesNotFit;
 use thiserror::Error;
 
 /// Why a job did not end.
@@ -58,9 +57,6 @@ pub enum WorkError {
     /// The object is larger than S3 stores, or its key in the backup is longer than S3 takes.
     #[error("the backup cannot hold it: {0}")]
     DoesNotFit(String),
-    /// The mark of the copy fits nowhere.
-    #[error(transparent)]
-    Mark(#[from] MarkDoesNotFit),
     /// A job panicked; the others went on.
     #[error("the job panicked")]
     Panicked,

@@ -4,16 +4,19 @@
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::{Bucket, Sight};
 use crate::clients::error::Kind;
+use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
+use crate::domain::fit::fit;
 use crate::domain::job::Outcome;
-use crate::domain::object::KEY_MAX;
+use crate::domain::object::{ETag, Fingerprint, KEY_MAX, ObjectState};
 use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::{Absence, OriginState};
 use crate::domain::rounds::{self, Failure, ROUNDS, Step, Write};
 use crate::domain::source::s3::BucketRule;
 use crate::error::{Stop, WorkError};
-use crate::transfer::{Carried, Limits, Transfer};
+use crate::resume;
+use crate::transfer::{self, Limits, Transfer};
 use tokio::time::Instant;
 
 /// Everything that one reconcile needs.
@@ -37,15 +40,23 @@ pub struct Mirror<'a> {
     pub deadline: Instant,
 }
 
-/// How a reconcile ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a reconcile ended: its receipt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mirrored {
     /// How it ended.
     pub outcome: Outcome,
-    /// Bytes that went over from the origin to the backup.
-    pub copied_bytes: u64,
     /// Why nothing was done, where the backup has something that was left.
     pub reason: Option<&'static str>,
+    /// The origin's state, where it has the object.
+    pub fingerprint: Option<Fingerprint>,
+    /// The backup's name for the copy, where it was written and told.
+    pub etag: Option<ETag>,
+    /// CRC64NVME of the bytes as they were read, which the backup checked, where they went over.
+    pub checksum: Option<Crc64>,
+    /// Bytes that went over from the origin to the backup.
+    pub copied_bytes: u64,
+    /// What the backup cannot take of the object, and the copy is without.
+    pub left_out: Vec<String>,
 }
 
 impl Mirror<'_> {
@@ -62,8 +73,10 @@ impl Mirror<'_> {
                 "with its prefix the key is longer than {KEY_MAX} bytes"
             )));
         }
-        let mut copied_bytes = 0;
+        let mut done = Mirrored::default();
         let mut opened = None;
+        // Whether an upload may be lying there that nobody will go on with.
+        let mut abandoned = false;
         let mut step = rounds::begin(&origin, self.rule.deletes);
         loop {
             step = match step {
@@ -76,14 +89,17 @@ impl Mirror<'_> {
                             .map_err(WorkError::Backup)
                     })?;
                     opened = body;
-                    look.looked(seen, &backup)?
+                    let state = seen.state();
+                    done.fingerprint = state.map(ObjectState::fingerprint);
+                    abandoned |= state.is_none_or(|state| transfer::leaves_ledger(state.size));
+                    look.looked(seen, &backup)
                 }
                 Step::Write(write, writing) => {
-                    let answer = self
-                        .write(write, writing.round(), opened.take(), &backup_key)
-                        .await
-                        .map(|carried| copied_bytes += carried.map_or(0, |carried| carried.bytes));
-                    writing.written(answer)?
+                    let round = writing.round();
+                    let written = self
+                        .write(write, round, opened.take(), &backup_key, &mut done)
+                        .await;
+                    writing.written(written)?
                 }
                 Step::LookAgain(again) => {
                     let round = again.round();
@@ -94,11 +110,12 @@ impl Mirror<'_> {
                     step
                 }
                 Step::Ended { outcome, left } => {
-                    return Ok(Mirrored {
-                        outcome,
-                        copied_bytes,
-                        reason: left,
-                    });
+                    done.outcome = outcome;
+                    done.reason = left;
+                    if abandoned {
+                        self.forget_upload(&backup_key).await;
+                    }
+                    return Ok(done);
                 }
                 Step::Contended => return Err(WorkError::Contended(ROUNDS)),
             }
@@ -112,13 +129,16 @@ impl Mirror<'_> {
         round: u32,
         opened: Option<ObjectBody>,
         backup_key: &str,
-    ) -> Result<Option<Carried>, Failure<WorkError>> {
-        let done = match write {
+        done: &mut Mirrored,
+    ) -> Result<(), Failure<WorkError>> {
+        let class = self.rule.storage_class;
+        let written = match write {
             Write::Copy {
                 state,
-                properties,
+                mark,
                 condition,
             } => {
+                let fitted = fit(&state.properties, &mark, class);
                 let transfer = Transfer {
                     origin: self.origin,
                     backup: self.backup,
@@ -126,39 +146,60 @@ impl Mirror<'_> {
                     backup_key,
                     state: &state,
                     ledgers: self.ledgers,
-                    properties,
+                    properties: fitted.properties,
                     condition,
                     limits: self.limits,
                     delivery: self.delivery,
                     deadline: self.deadline,
                 };
                 let body = opened.expect("a look that finds an object opens it");
-                transfer.run(body).await.map(Some)
+                transfer.run(body).await.map(|carried| {
+                    done.copied_bytes += carried.bytes;
+                    done.checksum = Some(carried.checksum);
+                    done.etag = carried.etag;
+                    done.left_out = fitted.left_out;
+                })
             }
-            Write::Adopt { etag, properties } => {
-                match self.backup.rewrite(backup_key, &etag, &properties).await {
+            Write::Adopt {
+                etag,
+                properties,
+                mark,
+            } => {
+                let fitted = fit(&properties, &mark, class);
+                let rewrite = self.backup.rewrite(backup_key, &etag, &fitted.properties);
+                match rewrite.await {
                     Err(e) if e.kind == Kind::Refused => {
-                        self.starting_over(
-                            round,
-                            &format!("the backup does not copy in place: {e}"),
-                        );
+                        let reason = format!("the backup does not copy in place: {e}");
+                        self.starting_over(round, &reason);
                         return Err(Failure::Refused(WorkError::Backup(e)));
                     }
-                    answer => answer.map(|()| None).map_err(Stop::of_write),
+                    answer => answer
+                        .map(|()| done.left_out = fitted.left_out)
+                        .map_err(Stop::of_write),
                 }
             }
             Write::Delete { etag } => {
                 let answer = self.backup.delete(backup_key, &etag).await;
-                answer.map(|()| None).map_err(Stop::of_write)
+                answer.map_err(Stop::of_write)
             }
         };
-        done.map_err(|stop| match stop {
+        written.map_err(|stop| match stop {
             Stop::StartOver(reason) => {
                 self.starting_over(round, &reason);
                 Failure::Nothing
             }
             Stop::Failed(error) => Failure::Unknown(error),
         })
+    }
+
+    /// Drops the upload that an earlier worker left of this key, if there is one: what it would have copied is not wanted
+    /// any more. Should that fail, the key is right all the same, and the backup's lifecycle rule drops it.
+    async fn forget_upload(&self, backup_key: &str) {
+        if let Some(state) = self.ledgers
+            && let Err(error) = resume::forget(state, self.backup, backup_key).await
+        {
+            tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, %error, "an upload that is not wanted any more could not be dropped");
+        }
     }
 
     fn starting_over(&self, round: u32, reason: &str) {

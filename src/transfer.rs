@@ -3,6 +3,8 @@
 
 mod parts;
 
+pub use parts::leaves_ledger;
+
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
 use crate::domain::checksum::Crc64;

@@ -17,6 +17,7 @@ use dial::Dial;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::cell::Cell;
 use std::time::Duration;
 
 /// How many connections to a host may wait for their next request: those of all the parts on their way.
@@ -67,6 +68,20 @@ impl HttpClient for Https {
     }
 }
 
+tokio::task_local! {
+    /// Requests that were sent for the work in hand.
+    static SENT: Cell<u32>;
+}
+
+/// Does some work, and counts the requests that were sent for it, those that were tried again included.
+pub async fn counted<F: Future>(work: F) -> (F::Output, u32) {
+    let work = async {
+        let done = work.await;
+        (done, SENT.with(Cell::get))
+    };
+    SENT.scope(Cell::new(0), work).await
+}
+
 #[derive(Debug)]
 struct Calls(Client<Dial, SdkBody>);
 
@@ -82,6 +97,8 @@ impl HttpConnector for Calls {
         if let Some(asked) = request.extensions().get::<CaptureSmithyConnection>() {
             asked.set_connection_retriever(move || metadata(&captured));
         }
+        // What is sent for no job, such as a look at the secrets, is not counted.
+        let _ = SENT.try_with(|sent| sent.set(sent.get() + 1));
         // No read time-out: an upload is answered when its last byte is in. Each call has a limit of its own.
         let answer = self.0.request(request);
         HttpConnectorFuture::new(async move {

@@ -3,6 +3,7 @@
 pub mod checksum;
 pub mod delivery;
 pub mod event;
+pub mod fit;
 pub mod handshake;
 pub mod job;
 pub mod ledger;

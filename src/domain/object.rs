@@ -64,37 +64,8 @@ pub struct Properties {
 
 /// S3's longest key, in bytes.
 pub const KEY_MAX: usize = 1024;
-/// What S3 takes of user metadata, in bytes of names and values together.
-const METADATA_MAX: usize = 2048;
-/// What S3 takes of tags.
-const TAGS_MAX: usize = 10;
 
 impl Properties {
-    fn metadata_bytes(&self) -> usize {
-        self.metadata
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum()
-    }
-
-    /// These properties with the mark beside them: in the metadata, or where it does not fit there, in a tag.
-    ///
-    /// # Errors
-    /// Both are full, so that the mark fits nowhere.
-    pub fn marked(mut self, mark: &Mark) -> Result<Self, MarkDoesNotFit> {
-        let value = mark.to_string();
-        self.metadata.remove(Mark::NAME);
-        self.tags.remove(Mark::NAME);
-        if self.metadata_bytes() + Mark::NAME.len() + value.len() <= METADATA_MAX {
-            self.metadata.insert(Mark::NAME.to_owned(), value);
-        } else if self.tags.len() < TAGS_MAX {
-            self.tags.insert(Mark::NAME.to_owned(), value);
-        } else {
-            return Err(MarkDoesNotFit);
-        }
-        Ok(self)
-    }
-
     /// The mark, if these are the properties of one of our copies.
     #[must_use]
     pub fn mark(&self) -> Option<Mark> {
@@ -104,21 +75,6 @@ impl Properties {
             .and_then(|value| Mark::parse(value))
     }
 }
-
-/// The origin's metadata and tags leave no room for the mark.
-#[derive(Debug)]
-pub struct MarkDoesNotFit;
-
-impl fmt::Display for MarkDoesNotFit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the object's metadata fills {METADATA_MAX} bytes and its tags are {TAGS_MAX}: no room for the mark of the copy"
-        )
-    }
-}
-
-impl std::error::Error for MarkDoesNotFit {}
 
 /// One state that an object had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +117,9 @@ impl ObjectState {
     }
 }
 
+/// An ETag up to this length stands in a mark as it is.
+const ETAG_MAX: usize = 64;
+
 /// A state in 32 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(String);
@@ -199,11 +158,17 @@ impl Mark {
     /// The mark of a copy of `state`.
     #[must_use]
     pub fn of(origin: &str, state: &ObjectState) -> Self {
-        // A colon, which no known store puts into an ETag, would shift the fields.
-        let etag = ETag(state.etag.0.replace(':', "_"));
+        let etag = &state.etag.0;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.+=/".contains(&b);
+        // Stores write hashes. What else one writes might be longer than a tag, or shift the fields.
+        let etag = if etag.len() <= ETAG_MAX && etag.bytes().all(plain) {
+            etag.clone()
+        } else {
+            hex(&Sha256::digest(etag)[..16])
+        };
         Self {
             origin: origin.to_owned(),
-            etag,
+            etag: ETag(etag),
             fingerprint: state.fingerprint(),
         }
     }
@@ -275,24 +240,33 @@ mod tests {
     fn a_mark_reads_back() {
         let mark = Mark::of("mcs1/bucket", &state());
         assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
-        assert_eq!(state().properties.marked(&mark).unwrap().mark(), Some(mark));
         assert_eq!(Mark::parse("something else"), None);
         assert_eq!(Mark::parse("2:a:b:c"), None);
     }
 
     #[test]
-    fn a_mark_moves_to_a_tag_beside_full_metadata() {
-        let mut full = state();
-        full.properties
-            .metadata
-            .insert("big".into(), "x".repeat(2000));
-        let mark = Mark::of("b", &full);
-        let marked = full.properties.clone().marked(&mark).unwrap();
-        assert_eq!(marked.metadata, full.properties.metadata);
-        assert_eq!(marked.mark(), Some(mark.clone()));
-        for i in 0..10 {
-            full.properties.tags.insert(i.to_string(), String::new());
+    fn a_mark_takes_any_etag() {
+        let long = "a".repeat(500);
+        let mut marks = Vec::new();
+        for etag in [
+            "a:b",
+            "a_b",
+            "",
+            "\u{e9}",
+            "\u{e8}",
+            "a*b",
+            &long,
+            &long[1..],
+        ] {
+            let mut state = state();
+            state.etag = ETag::new(etag);
+            let mark = Mark::of("mcs1/bucket", &state);
+            assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
+            assert!(mark.to_string().len() < 130);
+            marks.push(mark.etag.0);
         }
-        assert!(full.properties.marked(&mark).is_err());
+        marks.sort();
+        marks.dedup();
+        assert_eq!(marks.len(), 8, "and keeps them apart: {marks:?}");
     }
 }

@@ -4,7 +4,7 @@
 //! Each step holds what may follow it, and nothing else does: no write without a look, no end without the look after it.
 
 use super::job::Outcome;
-use super::object::{ETag, Fingerprint, Mark, MarkDoesNotFit, ObjectState, Properties};
+use super::object::{ETag, Fingerprint, Mark, ObjectState, Properties};
 use super::reconcile::{Action, BackupState, Condition, Deletes, OriginState, decide};
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ pub enum Write {
     Copy {
         /// The state as the origin has it.
         state: ObjectState,
-        /// What goes with the bytes, the mark included.
-        properties: Properties,
+        /// What the copy says of itself.
+        mark: Mark,
         /// What must still hold of the backup.
         condition: Condition,
     },
@@ -51,8 +51,10 @@ pub enum Write {
     Adopt {
         /// What must still be there.
         etag: ETag,
-        /// What goes with the bytes, the mark included.
+        /// The properties as the origin has them.
         properties: Properties,
+        /// What the copy says of itself.
+        mark: Mark,
     },
     /// Remove the copy.
     Delete {
@@ -145,14 +147,8 @@ impl<'a> Look<'a> {
     }
 
     /// Decides on what was seen.
-    ///
-    /// # Errors
-    /// The mark of a copy fits nowhere.
-    pub fn looked(
-        self,
-        seen: OriginState,
-        backup: &BackupState,
-    ) -> Result<Step<'a>, MarkDoesNotFit> {
+    #[must_use]
+    pub fn looked(self, seen: OriginState, backup: &BackupState) -> Step<'a> {
         let Self(rounds) = self;
         let action = match decide(rounds.origin, rounds.deletes, &seen, backup) {
             Action::Adopt(etag) if rounds.refuses_in_place => {
@@ -160,15 +156,11 @@ impl<'a> Look<'a> {
             }
             action => action,
         };
-        let marked = |state: &ObjectState| {
-            let mark = Mark::of(rounds.origin, state);
-            state.properties.clone().marked(&mark)
-        };
         let (write, outcome) = match (action, &seen) {
             (Action::Copy(condition), OriginState::Present(state)) => (
                 Write::Copy {
                     state: state.clone(),
-                    properties: marked(state)?,
+                    mark: Mark::of(rounds.origin, state),
                     condition,
                 },
                 Outcome::Copied,
@@ -176,18 +168,19 @@ impl<'a> Look<'a> {
             (Action::Adopt(etag), OriginState::Present(state)) => (
                 Write::Adopt {
                     etag,
-                    properties: marked(state)?,
+                    properties: state.properties.clone(),
+                    mark: Mark::of(rounds.origin, state),
                 },
                 Outcome::Copied,
             ),
             (Action::Delete(etag), OriginState::Absent(_)) => {
                 (Write::Delete { etag }, Outcome::Deleted)
             }
-            (Action::Keep, _) => return Ok(rounds.ended(None)),
+            (Action::Keep, _) => return rounds.ended(None),
             (Action::LeaveForeign, _) => {
-                return Ok(rounds.ended(Some("not marked as a copy of this origin")));
+                return rounds.ended(Some("not marked as a copy of this origin"));
             }
-            (Action::LeaveKept, _) => return Ok(rounds.ended(Some("deletes: keep"))),
+            (Action::LeaveKept, _) => return rounds.ended(Some("deletes: keep")),
             (Action::Copy(_) | Action::Adopt(_), OriginState::Absent(_))
             | (Action::Delete(_), OriginState::Present(_)) => {
                 unreachable!("what is there is copied, what is not is removed")
@@ -199,7 +192,7 @@ impl<'a> Look<'a> {
             in_place: matches!(write, Write::Adopt { .. }),
             outcome,
         };
-        Ok(Step::Write(write, writing))
+        Step::Write(write, writing)
     }
 }
 
@@ -254,10 +247,7 @@ impl<'a> LookAgain<'a> {
 }
 
 fn fingerprint(seen: &OriginState) -> Option<Fingerprint> {
-    match seen {
-        OriginState::Present(state) => Some(state.fingerprint()),
-        OriginState::Absent(_) => None,
-    }
+    seen.state().map(ObjectState::fingerprint)
 }
 
 #[cfg(test)]
@@ -291,7 +281,7 @@ mod tests {
         let Step::Look(look) = step else {
             panic!("{step:?}")
         };
-        match look.looked(seen, backup).unwrap() {
+        match look.looked(seen, backup) {
             Step::Write(write, writing) => (write, writing),
             step => panic!("{step:?}"),
         }
@@ -305,9 +295,13 @@ mod tests {
     fn ends_only_after_a_look_that_finds_the_origin_as_it_was() {
         let step = begin("b", Deletes::Mirror);
         let (write, writing) = looked(step, here("1"), &BackupState::Absent);
-        assert!(
-            matches!(&write, Write::Copy { properties, condition: Condition::Absent, .. } if properties.mark().is_some())
-        );
+        assert!(matches!(
+            &write,
+            Write::Copy {
+                condition: Condition::Absent,
+                ..
+            }
+        ));
         let Step::LookAgain(again) = written(writing, Ok(())) else {
             panic!("no look after the write")
         };

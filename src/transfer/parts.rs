@@ -15,6 +15,12 @@ use tokio::time::{timeout, timeout_at};
 
 /// Objects up to this size are all on their way at once: nothing of them is worth a ledger.
 const LEDGER_FROM: u64 = PARTS_IN_FLIGHT as u64 * PART_USUAL;
+/// Whether a copy of an object of this size leaves a ledger when it is cut short.
+#[must_use]
+pub fn leaves_ledger(size: u64) -> bool {
+    size > LEDGER_FROM
+}
+
 /// How long putting an upload away may take, after the deadline.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// No worker lives that long (Lambda's limit is 15 minutes): an upload that is older and in no ledger is nobody's.
@@ -63,7 +69,7 @@ impl Transfer<'_> {
     async fn passage(&self) -> Result<Passage<'_>, Stop> {
         let mut shelf = self
             .ledgers
-            .filter(|_| self.state.size > LEDGER_FROM)
+            .filter(|_| leaves_ledger(self.state.size))
             .map(|state| Shelf::new(state, self.backup, self.backup_key));
         let found = match &shelf {
             Some(known) => known.read().await.unwrap_or_else(|error| {

@@ -4,6 +4,7 @@
 use super::Message;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, ObjectRef};
+use crate::domain::fit::StorageClass;
 use crate::domain::handshake::{Answer, VkChallenge};
 use crate::domain::object::KEY_MAX;
 use crate::domain::reconcile::Deletes;
@@ -59,6 +60,8 @@ pub struct BucketRule {
     /// Whether removals reach the backup.
     #[serde(deserialize_with = "deletes")]
     pub deletes: Deletes,
+    /// What the copies are stored as; S3's default where it is not set.
+    pub storage_class: Option<StorageClass>,
 }
 
 impl Default for BucketRule {
@@ -68,6 +71,7 @@ impl Default for BucketRule {
             include: vec!["*".to_owned()],
             exclude: Vec::new(),
             deletes: Deletes::default(),
+            storage_class: None,
         }
     }
 }
