@@ -3,9 +3,10 @@
 //! A call that changes an object is tried once: after a time-out it may still take effect, and a second try could then be
 //! overtaken by the first. What to do about it is the mirror's to decide.
 
+use super::blank::sayable;
 use super::body::{Crc64, ObjectBody, Pieces};
 use super::error::{CallError, Kind};
-use super::object::{content_range, metadata, seen_by_head, state_of_get, tagging};
+use super::object::{content_range, form_decoded, metadata, seen_by_head, state_of_get, tagging};
 use crate::domain::object::{ETag, ObjectState, Properties};
 use crate::domain::reconcile::{BackupState, Condition, NoSuchKey, NotListed};
 use aws_sdk_s3::Client;
@@ -62,7 +63,12 @@ impl Bucket {
     /// # Errors
     /// Anything but an object or the code `NoSuchKey`: denied, no such bucket, no answer.
     pub async fn look(&self, key: &str, window: u64) -> Result<Sight, CallError> {
-        let get = || self.client.get_object().bucket(&self.name).key(key);
+        let get = || {
+            self.client
+                .get_object()
+                .bucket(&self.name)
+                .key(sayable(key))
+        };
         let failed = |e| CallError::of("GetObject", &self.place(key), &e);
         let mut answer = get()
             .range(format!("bytes=0-{}", window - 1))
@@ -102,7 +108,7 @@ impl Bucket {
             .client
             .get_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .range(header)
             .if_match(etag.quoted());
         let answer = get
@@ -173,7 +179,7 @@ impl Bucket {
             .client
             .get_object_tagging()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .send()
             .await;
         match answer {
@@ -215,21 +221,17 @@ impl Bucket {
                 "a page without a key that is not the last one",
             ));
         }
-        let encoded = answer.encoding_type().is_some();
         // The key itself sorts before everything else that starts with it.
-        let listed = answer
-            .contents()
-            .first()
-            .and_then(|object| object.key())
-            .is_some_and(|listed| {
-                let plain = || {
-                    percent_encoding::percent_decode_str(&listed.replace('+', " "))
-                        .decode_utf8_lossy()
-                        .into_owned()
-                };
-                listed == key || (encoded && plain() == key)
-            });
-        Ok((!listed).then_some(NotListed(())))
+        let Some(first) = answer.contents().first().and_then(|object| object.key()) else {
+            return Ok(Some(NotListed(())));
+        };
+        let encoded = answer.encoding_type().map(|_| form_decoded(first));
+        let listed = [Some(first.to_owned()), encoded];
+        let listed = || listed.iter().flatten();
+        if !listed().any(|listed| listed.starts_with(key)) {
+            return Err(self.bad_answer("ListObjectsV2", key, "not the keys that were asked for"));
+        }
+        Ok((!listed().any(|listed| listed == key)).then_some(NotListed(())))
     }
 
     /// Looks at a key of the backup.
@@ -241,7 +243,7 @@ impl Bucket {
             .client
             .head_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .send()
             .await
         {
@@ -292,7 +294,7 @@ impl Bucket {
             .client
             .put_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .set_if_match(if_match)
             .set_if_none_match(if_none_match)
             .set_metadata(metadata(properties))
@@ -324,7 +326,7 @@ impl Bucket {
             .client
             .copy_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .copy_source(format!(
                 "{}/{}",
                 self.name,
@@ -354,7 +356,7 @@ impl Bucket {
             .client
             .delete_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .if_match(etag.quoted());
         let sent = delete
             .customize()
@@ -379,8 +381,10 @@ pub(super) fn set_headers(
     request: &mut aws_smithy_runtime_api::client::orchestrator::HttpRequest,
     headers: &BTreeMap<&'static str, String>,
 ) {
+    // The SDK's own, of a body that has none.
+    request.headers_mut().remove("content-type");
     for (name, value) in headers {
-        // What is no header value cannot have been one at the origin.
+        // What no header can carry was left out before.
         let _ = request.headers_mut().try_insert(*name, value.clone());
     }
 }

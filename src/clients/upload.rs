@@ -1,5 +1,6 @@
 //! A multipart upload into a bucket: parts streamed as they arrive, put together under one checksum.
 
+use super::blank::sayable;
 use super::body::{Crc64, ObjectBody};
 use super::bucket::{ASSEMBLE_TIMEOUT, Bucket, headers_of, once, set_headers};
 use super::error::{CallError, Kind};
@@ -44,7 +45,7 @@ impl Bucket {
             .client
             .create_multipart_upload()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .set_metadata(metadata(properties))
             .set_tagging(tagging(&properties.tags))
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
@@ -90,7 +91,7 @@ impl Upload {
             .client
             .upload_part()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id)
             .part_number(i32::try_from(number).expect("at most 10,000 parts"))
             .content_length(i64::try_from(length).expect("at most 5 GiB"))
@@ -143,7 +144,7 @@ impl Upload {
             .client
             .complete_multipart_upload()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id)
             .multipart_upload(
                 CompletedMultipartUpload::builder()
@@ -174,7 +175,7 @@ impl Upload {
             .client
             .abort_multipart_upload()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id);
         abort
             .send()

@@ -7,7 +7,6 @@ use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// User metadata, in bytes of names and values together.
 const METADATA_MAX: usize = 2048;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::object::{ETag, ObjectState};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn map<K: Into<String>, V: Into<String>>(
     pairs: impl IntoIterator<Item = (K, V)>,

@@ -3,4 +3,7 @@
 mod faults;
 mod fidelity;
 mod hints;
+mod lies;
+mod objects;
 mod races;
+mod rules;
