@@ -3,6 +3,7 @@
 //! A call that changes an object is tried once: after a time-out it may still take effect, and a second try could then be
 //! overtaken by the first. What to do about it is the mirror's to decide.
 
+use super::blank::sayable;
 use super::body::{ObjectBody, Pieces};
 use super::error::{CallError, Kind};
 use super::object::{content_range, metadata, seen_by_head, state_of_get, tagging};
@@ -69,7 +70,12 @@ impl Bucket {
     /// # Errors
     /// Anything but an object or the code `NoSuchKey`: denied, no such bucket, no answer.
     pub async fn look(&self, key: &str, window: u64) -> Result<Sight, CallError> {
-        let get = || self.client.get_object().bucket(&self.name).key(key);
+        let get = || {
+            self.client
+                .get_object()
+                .bucket(&self.name)
+                .key(sayable(key))
+        };
         let failed = |e| CallError::of("GetObject", &self.place(key), &e);
         let mut answer = get()
             .range(format!("bytes=0-{}", window - 1))
@@ -109,7 +115,7 @@ impl Bucket {
             .client
             .get_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .range(header)
             .if_match(etag.quoted());
         let answer = get
@@ -180,7 +186,7 @@ impl Bucket {
             .client
             .get_object_tagging()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .send()
             .await;
         match answer {
@@ -208,7 +214,7 @@ impl Bucket {
             .client
             .head_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .send()
             .await
         {
@@ -259,7 +265,7 @@ impl Bucket {
             .client
             .put_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .set_if_match(if_match)
             .set_if_none_match(if_none_match)
             .set_metadata(metadata(properties))
@@ -291,7 +297,7 @@ impl Bucket {
             .client
             .copy_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .copy_source(format!(
                 "{}/{}",
                 self.name,
@@ -321,7 +327,7 @@ impl Bucket {
             .client
             .delete_object()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .if_match(etag.quoted());
         let sent = delete
             .customize()
@@ -346,8 +352,10 @@ pub(super) fn set_headers(
     request: &mut aws_smithy_runtime_api::client::orchestrator::HttpRequest,
     headers: &BTreeMap<&'static str, String>,
 ) {
+    // The SDK's own, of a body that has none.
+    request.headers_mut().remove("content-type");
     for (name, value) in headers {
-        // What is no header value cannot have been one at the origin.
+        // What no header can carry was left out before.
         let _ = request.headers_mut().try_insert(*name, value.clone());
     }
 }

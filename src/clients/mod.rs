@@ -1,8 +1,10 @@
 //! The only place where an SDK or HTTP-client type is named. Thin: calls, conditions and errors, no decision.
 
+mod blank;
 pub mod body;
 pub mod bucket;
 pub mod error;
+mod headers;
 pub mod https;
 pub mod intdash;
 pub mod listing;
@@ -157,4 +159,6 @@ fn s3(sdk: &SdkConfig) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::from(sdk)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .interceptor(headers::Readable)
+        .interceptor(blank::Blank)
 }

@@ -1,5 +1,6 @@
 //! A multipart upload into a bucket: parts streamed as they arrive, put together under one checksum.
 
+use super::blank::sayable;
 use super::body::ObjectBody;
 use super::bucket::{ASSEMBLE_TIMEOUT, Bucket, headers_of, once, set_headers};
 use super::error::{CallError, Kind};
@@ -34,7 +35,7 @@ impl Bucket {
             .client
             .create_multipart_upload()
             .bucket(&self.name)
-            .key(key)
+            .key(sayable(key))
             .set_metadata(metadata(properties))
             .set_tagging(tagging(&properties.tags))
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
@@ -95,7 +96,7 @@ impl Upload {
             .client
             .list_parts()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id)
             .into_paginator()
             .send();
@@ -127,7 +128,7 @@ impl Upload {
             .client
             .upload_part()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id)
             .part_number(i32::try_from(number).expect("at most 10,000 parts"))
             .content_length(i64::try_from(length).expect("at most 5 GiB"))
@@ -180,7 +181,7 @@ impl Upload {
             .client
             .complete_multipart_upload()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id)
             .multipart_upload(
                 CompletedMultipartUpload::builder()
@@ -216,7 +217,7 @@ impl Upload {
             .client
             .abort_multipart_upload()
             .bucket(&self.bucket.name)
-            .key(&self.key)
+            .key(sayable(&self.key))
             .upload_id(&self.id);
         abort
             .send()

@@ -2,18 +2,21 @@
 //!
 //! It must never touch a store: it stands between the connection and the service, where a network fails.
 
+mod answer;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use http::header::{CONTENT_TYPE, ETAG};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::RANGE;
+use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
-use s3s::dto::StreamingBlob;
 use s3s::{Body, HttpRequest, HttpResponse};
 use tokio::sync::Notify;
+
+pub(crate) use answer::refusal;
+use answer::{drain, stalled, truncated, without, xml_answer};
 
 /// The faults of one server: cheap to clone, every clone is the same.
 #[derive(Clone, Default)]
@@ -70,8 +73,16 @@ pub enum Fault {
     Stall(usize),
     /// An answer of status 200 whose body is an error with this S3 code; the effect is applied.
     ErrorIn200(&'static str),
-    /// The answer's `ETag` header names another entity.
-    WrongEtag,
+    /// A header of the answer, in lower case, has this value instead of its own.
+    Set(&'static str, &'static [u8]),
+    /// A header of the answer, in lower case, comes once more, with this value.
+    Add(&'static str, &'static str),
+    /// A header of the answer, in lower case, is missing.
+    Unset(&'static str),
+    /// The request's range is ignored.
+    IgnoreRange,
+    /// An answer of status 200 with this body; the effect is not applied.
+    Answer(&'static str),
 }
 
 /// Which calls a fault or hook is for. Each counts for itself, from one, from the moment it was set.
@@ -252,11 +263,26 @@ impl Faults {
                 let _ = handle(request).await?;
                 Ok(refusal(200, code))
             }
-            Some(Fault::WrongEtag) => {
+            Some(Fault::Set(name, value)) => {
                 let mut response = handle(request).await?;
-                let wrong = HeaderValue::from_static("\"00000000000000000000000000000000\"");
-                response.headers_mut().insert(ETAG, wrong);
+                let value = HeaderValue::from_bytes(value).expect("a header's value");
+                response.headers_mut().insert(name, value);
                 Ok(response)
+            }
+            Some(Fault::Add(name, value)) => {
+                let mut response = handle(request).await?;
+                let value = HeaderValue::from_static(value);
+                response.headers_mut().append(name, value);
+                Ok(response)
+            }
+            Some(Fault::Unset(name)) => Ok(without(handle(request).await?, name)),
+            Some(Fault::IgnoreRange) => {
+                request.headers_mut().remove(RANGE);
+                handle(request).await
+            }
+            Some(Fault::Answer(xml)) => {
+                drain(request.body_mut()).await;
+                Ok(xml_answer(xml.to_owned()))
             }
         }
     }
@@ -333,56 +359,4 @@ impl Call {
             key: decode(key),
         }
     }
-}
-
-/// An S3 error answer.
-pub(crate) fn refusal(status: u16, code: &'static str) -> HttpResponse {
-    let xml = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
-    );
-    let mut response = Response::new(Body::from(xml));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    response
-}
-
-/// Reads a body to its end; what came before a broken end counts.
-async fn drain(body: &mut Body) -> Vec<u8> {
-    let mut read = Vec::new();
-    while let Some(Ok(segment)) = body.next().await {
-        read.extend_from_slice(&segment);
-    }
-    read
-}
-
-fn stalled(body: Body, len: usize) -> Body {
-    let segments = stream::unfold((body, len), |(mut body, left)| async move {
-        if left == 0 {
-            std::future::pending::<()>().await;
-        }
-        let mut segment = body.next().await?.ok()?;
-        segment.truncate(left);
-        let left = left - segment.len();
-        Some((Ok::<_, std::io::Error>(segment), (body, left)))
-    });
-    Body::from(StreamingBlob::wrap(Box::pin(segments)))
-}
-
-fn truncated(body: Body, len: usize) -> Body {
-    let segments = stream::unfold((body, len), |(mut body, left)| async move {
-        if left == 0 {
-            // Waiting once lets hyper send what it holds; an error would throw it away.
-            tokio::task::yield_now().await;
-            let cut = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-            return Some((Err(cut), (Body::empty(), 0)));
-        }
-        let mut segment = body.next().await?.ok()?;
-        segment.truncate(left);
-        let left = left - segment.len();
-        Some((Ok(segment), (body, left)))
-    });
-    Body::from(StreamingBlob::wrap(Box::pin(segments)))
 }

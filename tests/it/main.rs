@@ -9,6 +9,7 @@ mod emulator;
 mod entropy;
 mod events;
 mod handshakes;
+mod keys;
 mod layers;
 mod mirror;
 mod moto;

@@ -3,5 +3,8 @@
 mod faults;
 mod fidelity;
 mod hints;
+mod lies;
+mod objects;
 mod races;
 mod resume;
+mod rules;

@@ -282,8 +282,10 @@ async fn delays_cuts_and_mislabels_answers() {
         .unwrap();
     assert_eq!(cut.content_length(), Some(1000));
     assert!(cut.body.collect().await.is_err());
-    twin.faults
-        .inject(On::nth(1).of("GetObject"), Fault::WrongEtag);
+    twin.faults.inject(
+        On::nth(1).of("GetObject"),
+        Fault::Set("etag", b"\"00000000000000000000000000000000\""),
+    );
     let mislabelled = twin
         .client
         .get_object()

@@ -32,6 +32,9 @@ impl Service {
             unmodified_since: input.copy_source_if_unmodified_since,
         };
         source_if.check(&found, || s3_error!(PreconditionFailed))?;
+        if found.is_archived() {
+            return Err(s3_error!(InvalidObjectState));
+        }
         let replace = input
             .metadata_directive
             .as_ref()
@@ -57,12 +60,18 @@ impl Service {
         } else {
             found.properties.tags.clone()
         };
+        // A copy has the class that is asked for, never its source's.
+        let storage_class = asked.storage_class.clone();
         let kept = if replace {
             asked
         } else {
             found.properties.clone()
         };
-        let object = found.copied(Properties { tags, ..kept });
+        let object = found.copied(Properties {
+            tags,
+            storage_class,
+            ..kept
+        });
         let object = self.store.write(
             &input.bucket,
             &input.key,

@@ -22,6 +22,18 @@ const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// User metadata larger than this (names and values together) is refused.
 const METADATA_LIMIT: usize = 2048;
 const METADATA_PREFIX: &str = "x-amz-meta-";
+const STORAGE_CLASS: &str = "x-amz-storage-class";
+/// The classes of new objects.
+const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "REDUCED_REDUNDANCY",
+];
 
 /// An object as it is stored. Cheap to clone: the segments are shared.
 #[derive(Clone, Debug)]
@@ -59,6 +71,8 @@ pub struct Properties {
     pub metadata: BTreeMap<String, String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// `x-amz-storage-class`, where it is not `STANDARD`.
+    pub storage_class: Option<String>,
 }
 
 impl Object {
@@ -84,6 +98,12 @@ impl Object {
             properties,
             ..self.clone()
         }
+    }
+
+    /// Whether its bytes cannot be read where they lie.
+    pub(super) fn is_archived(&self) -> bool {
+        let class = self.properties.storage_class.as_deref();
+        matches!(class, Some("GLACIER" | "DEEP_ARCHIVE"))
     }
 
     /// The segments of a byte range, sharing their memory.
@@ -190,6 +210,14 @@ impl Properties {
                     .insert(short.to_owned(), values.join(","));
             }
         }
+        properties.storage_class = headers
+            .get(STORAGE_CLASS)
+            .map(text)
+            .filter(|class| class != "STANDARD");
+        let class = properties.storage_class.as_deref();
+        if class.is_some_and(|class| !STORAGE_CLASSES.contains(&class)) {
+            return Err(s3_error!(InvalidStorageClass));
+        }
         let size: usize = properties
             .metadata
             .iter()
@@ -224,6 +252,9 @@ impl Properties {
             if let Ok(name) = format!("{METADATA_PREFIX}{name}").parse() {
                 put(name, value);
             }
+        }
+        if let Some(class) = &self.storage_class {
+            put(HeaderName::from_static(STORAGE_CLASS), class);
         }
         if !self.tags.is_empty() {
             put(

@@ -30,6 +30,9 @@ impl Service {
             unmodified_since: input.if_unmodified_since,
         };
         let (object, range) = self.read(&input.bucket, &input.key, &conditions, input.range)?;
+        if object.is_archived() {
+            return Err(s3_error!(InvalidObjectState));
+        }
         let whole = 0..object.len;
         let segments = object.slice(range.as_ref().unwrap_or(&whole));
         let checked = input.checksum_mode.is_some() && range.is_none();

@@ -43,6 +43,11 @@ fn hostile() -> Vec<String> {
         "cafe\u{301}",
         "\u{1f600}/\u{4e2d}\u{6587}",
         "tab\there",
+        "%zz",
+        "a&b",
+        "~*!()[]{}|",
+        "\u{a0}nbsp\u{2003}",
+        "zero\u{200b}width",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -21,6 +21,7 @@ async fn a_copy_keeps_bytes_headers_metadata_and_tags() {
             ("empty".into(), String::new()),
         ]),
         tags: BTreeMap::from([("class".into(), "a/b=c +d".into())]),
+        storage_class: None,
     };
     for (key, length) in [("small", 10), ("large", 9 * MIB), ("empty", 0)] {
         world.store.put_object(
