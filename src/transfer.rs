@@ -237,7 +237,7 @@ impl Transfer<'_> {
                 Ok(body) => upload
                     .put_part(part.number, body)
                     .await
-                    .map_err(|e| Stop::Failed(WorkError::Backup(e))),
+                    .map_err(|e| Stop::Failed(WorkError::of_part(e))),
                 Err(stop) => Err(stop),
             };
             match stored {

@@ -215,11 +215,8 @@ impl Bucket {
             .await
             .map_err(|e| CallError::of("ListObjectsV2", &self.place(key), &e))?;
         if answer.contents().is_empty() && answer.is_truncated() == Some(true) {
-            return Err(self.bad_answer(
-                "ListObjectsV2",
-                key,
-                "a page without a key that is not the last one",
-            ));
+            let odd = "a page without a key that is not the last one";
+            return Err(self.bad_answer("ListObjectsV2", key, odd));
         }
         // The key itself sorts before everything else that starts with it.
         let Some(first) = answer.contents().first().and_then(|object| object.key()) else {
