@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Peak memory and CPU of the function while it mirrors objects of several sizes.
 
-    .venv/bin/python bench/memory.py HOOKWORK [--mib 256 1024] [-n ROUNDS] [--tls [--h2]] [--limit MIB]
+    .venv/bin/python bench/memory.py HOOKWORK [--mib 256 1024] [-n ROUNDS] [--tls] [--limit MIB]
 
 The built function runs under the real runtime interface emulator, invoked directly; SeaweedFS on disk is origin and
 backup at once. Each run has a process of its own. Every copy is compared with the original byte for byte. Ends with 1 if
@@ -81,7 +81,7 @@ def listens(port):
 class Weed:
     """SeaweedFS, on disk in the folder."""
 
-    def __init__(self, folder, tls, h2=False):
+    def __init__(self, folder, tls):
         master, volume, filer, s3, https = free_ports(5)
         identity = {"name": "bench", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
@@ -95,8 +95,7 @@ class Weed:
             command += [f"-s3.port.https={https}", f"-s3.cert.file={folder / 'server.pem'}", f"-s3.key.file={folder / 'server.key'}"]
             self.ca = folder / "ca.pem"
         self.endpoint = f"https://127.0.0.1:{https}" if tls else f"http://127.0.0.1:{s3}"
-        # AWS's S3 speaks HTTP/1.1 and nothing newer; a server in Go would offer more.
-        environment = os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2", "GODEBUG": f"http2server={int(h2)}"}
+        environment = os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"}
         with open(folder / "weed.log", "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
         self.folder = folder
@@ -207,7 +206,6 @@ def main():
     parser.add_argument("--mib", type=int, nargs="+", default=[256, 1024], help="sizes of objects")
     parser.add_argument("-n", type=int, default=3, help="runs of each size")
     parser.add_argument("--tls", action="store_true", help="TLS on both sides")
-    parser.add_argument("--h2", action="store_true", help="HTTP/2 where TLS is")
     parser.add_argument("--limit", type=float, default=48, help="what the function's peak memory must stay under, in MiB")
     parser.add_argument("--folder", help="where SeaweedFS keeps its data: twice the largest object, and as much again for a moment")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=PROGRAM", help="another build of the function, in turns")
@@ -216,7 +214,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(dir=arguments.folder))
     rows, peaks = [], []
     try:
-        weed = Weed(folder, arguments.tls, arguments.h2)
+        weed = Weed(folder, arguments.tls)
         try:
             for mib in arguments.mib:
                 key = f"object-{mib}"
@@ -243,7 +241,7 @@ def main():
             weed.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"\nSeaweedFS on loopback, {'TLS' if arguments.tls else 'plain'}, HTTP/{2 if arguments.tls and arguments.h2 else 1.1}; medians of {arguments.n}; peak with its smallest and largest")
+    print(f"\nSeaweedFS on loopback, {'TLS' if arguments.tls else 'plain'}; medians of {arguments.n}; peak with its smallest and largest")
     table(["object", "peak MiB", "before MiB", "CPU s per GiB", "wall s", "SeaweedFS CPU s", "bytes", "idle"], rows)
     if max(peaks) >= arguments.limit:
         sys.exit(f"\nThe function took {max(peaks):.1f} MiB: {arguments.limit:g} is the limit")

@@ -2,6 +2,7 @@
 
 use crate::clients::Aws;
 use crate::clients::bucket::Bucket;
+use crate::clients::https::counted;
 use crate::clients::intdash::Intdash;
 use crate::clients::secrets::SecretStore;
 use crate::clients::topic::Topic;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::field::display;
 
 /// Jobs of one delivery that run at a time.
 const JOBS_AT_A_TIME: usize = 8;
@@ -36,6 +38,7 @@ pub struct App {
     sources: BTreeMap<String, Source>,
     secrets: SecretStore,
     backup: Option<Bucket>,
+    state: Option<Bucket>,
     topic: Option<Topic>,
     servers: HashMap<String, Intdash>,
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
@@ -57,7 +60,8 @@ impl App {
         Arc::new(Self {
             servers: servers.collect(),
             secrets: SecretStore::new(config.secrets, &aws),
-            backup: config.backup_bucket.map(|name| aws.backup(&name)),
+            backup: config.backup_bucket.map(|name| aws.bucket(&name)),
+            state: config.state_bucket.map(|name| aws.bucket(&name)),
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),
             sources: config.sources,
             origins: Mutex::default(),
@@ -127,9 +131,11 @@ impl App {
             .map(|job| async move {
                 let (app, of) = (Arc::clone(self), job.clone());
                 let started = Instant::now();
-                let done = tokio::spawn(async move { app.perform(&of, id, deadline).await }).await;
-                let done = done.unwrap_or(Err(WorkError::Panicked));
-                (job.clone(), logged(id, &job, done, started))
+                let done =
+                    tokio::spawn(async move { counted(app.perform(&of, id, deadline)).await })
+                        .await;
+                let (done, calls) = done.unwrap_or((Err(WorkError::Panicked), 0));
+                (job.clone(), logged(id, &job, done, calls, started))
             })
             .buffer_unordered(JOBS_AT_A_TIME)
             .collect()
@@ -230,6 +236,7 @@ impl App {
             let mirror = Mirror {
                 origin: &origin,
                 backup,
+                ledgers: self.state.as_ref(),
                 object,
                 rule,
                 limits: &self.limits,
@@ -253,9 +260,7 @@ impl App {
         summarise::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
         Ok(Mirrored {
             outcome: Outcome::Published,
-            copied_bytes: 0,
-            reason: None,
-            left_out: Vec::new(),
+            ..Mirrored::default()
         })
     }
 
@@ -327,39 +332,36 @@ fn about(job: Job) -> About {
     }
 }
 
-/// One line a job. The cause of a failure is told here and nowhere else.
-fn logged(id: DeliveryId, job: &Job, done: Result<Mirrored, WorkError>, started: Instant) -> Ended {
+/// One line a job: its receipt. The cause of a failure is told here and nowhere else.
+fn logged(
+    id: DeliveryId,
+    job: &Job,
+    done: Result<Mirrored, WorkError>,
+    calls: u32,
+    started: Instant,
+) -> Ended {
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (kind, object, measurement) = match job {
         Job::Mirror(object) => ("mirror", Some(object), None),
         Job::Summary(of) => ("summary", None, Some(of.measurement.as_str())),
     };
-    let (bucket, key) = (
-        object.map(|object| object.origin.as_str()),
-        object.map(|object| object.key.as_str()),
-    );
+    let bucket = object.map(|object| object.origin.as_str());
+    let key = object.map(|object| object.key.as_str());
     match done {
-        Ok(Mirrored {
-            outcome,
-            copied_bytes,
-            reason,
-            left_out,
-        }) if !left_out.is_empty() => {
-            let left_out = left_out.join(", ");
-            tracing::warn!(delivery.id = %id, job.kind = kind, job.outcome = outcome.word(), object.bucket = bucket, object.key = key, copied_bytes, reason, left_out, ms, "job");
-            Ended::Well(outcome)
-        }
-        Ok(Mirrored {
-            outcome,
-            copied_bytes,
-            reason,
-            ..
-        }) => {
-            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome.word(), object.bucket = bucket, object.key = key, measurement, copied_bytes, reason, ms, "job");
-            Ended::Well(outcome)
+        Ok(done) => {
+            let fingerprint = done.fingerprint.map(display);
+            let (etag, crc64nvme) = (done.etag.map(display), done.checksum.map(display));
+            let (outcome, copied_bytes, reason) =
+                (done.outcome.word(), done.copied_bytes, done.reason);
+            if !done.left_out.is_empty() {
+                let left_out = done.left_out.join(", ");
+                tracing::warn!(delivery.id = %id, object.bucket = bucket, object.key = key, left_out, "the backup does not take all of the object's properties");
+            }
+            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, copied_bytes, reason, calls, ms, "job");
+            Ended::Well(done.outcome)
         }
         Err(error) => {
-            tracing::error!(delivery.id = %id, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, ms, "job");
+            tracing::error!(delivery.id = %id, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, calls, ms, "job");
             Ended::Failed
         }
     }

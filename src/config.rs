@@ -41,6 +41,8 @@ pub struct Config {
     pub secrets: SecretsFrom,
     /// Where objects are mirrored to; there when a source of kind `s3` is.
     pub backup_bucket: Option<String>,
+    /// Where uploads leave their ledgers; without one a copy that was cut short starts anew.
+    pub state_bucket: Option<String>,
     /// Where notices go; there when a source of kind `intdash` is.
     pub topic_arn: Option<String>,
     /// The least important level that is logged.
@@ -136,24 +138,32 @@ impl Config {
         ) {
             problems.push(format!("SNS_TOPIC_ARN is not set: source {name} is of kind intdash and needs a topic to publish to"));
         }
-        for (key, meaning) in [
-            ("QUEUE_URL", "the work is done inside the function"),
-            ("STATE_BUCKET", "nothing is recorded"),
+        if get("QUEUE_URL").is_some() {
+            problems.push(
+                "QUEUE_URL is not supported yet: leave it unset (the work is done inside the function)"
+                    .to_owned(),
+            );
+        }
+        let state_bucket = get("STATE_BUCKET");
+        for (key, bucket) in [
+            ("BACKUP_BUCKET", &backup_bucket),
+            ("STATE_BUCKET", &state_bucket),
         ] {
-            if get(key).is_some() {
+            if let Some(bucket) = bucket
+                && !bucket
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+            {
                 problems.push(format!(
-                    "{key} is not supported yet: leave it unset ({meaning})"
+                    "{key}: expected the name of a bucket, found \"{bucket}\""
                 ));
             }
         }
-        if let Some(bucket) = &backup_bucket
-            && !bucket
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
-        {
-            problems.push(format!(
-                "BACKUP_BUCKET: expected the name of a bucket, found \"{bucket}\""
-            ));
+        if state_bucket.is_some() && state_bucket == backup_bucket {
+            problems.push(
+                "STATE_BUCKET and BACKUP_BUCKET are the same: our own files would lie among the copies"
+                    .to_owned(),
+            );
         }
         if let Some(arn) = &topic_arn
             && !arn.starts_with("arn:")
@@ -184,6 +194,7 @@ impl Config {
                 sources,
                 secrets,
                 backup_bucket,
+                state_bucket,
                 topic_arn,
                 log_level,
             })
@@ -239,7 +250,7 @@ mod tests {
             ("SECRETS", "{}"),
             ("SECRETS_ARN", "a"),
             ("QUEUE_URL", "q"),
-            ("STATE_BUCKET", "s"),
+            ("STATE_BUCKET", "no bucket"),
             ("LOG_LEVEL", "loud"),
         ]);
         for expected in [
@@ -252,7 +263,7 @@ mod tests {
             "path: expected a path like /webhook",
             "SECRETS and SECRETS_ARN are both set",
             "QUEUE_URL is not supported yet",
-            "STATE_BUCKET is not supported yet",
+            "STATE_BUCKET: expected the name of a bucket",
             "LOG_LEVEL: expected",
             "SNS_TOPIC_ARN is not set: source j",
         ] {
@@ -287,6 +298,9 @@ mod tests {
         assert!(found(&fine, &[("LOG_LEVEL", "3")]).contains("LOG_LEVEL: expected"));
         assert!(
             found(&fine, &[("BACKUP_BUCKET", "not a bucket")]).contains("BACKUP_BUCKET: expected")
+        );
+        assert!(
+            found(&fine, &[("BACKUP_BUCKET", "b"), ("STATE_BUCKET", "b")]).contains("are the same")
         );
         for path in ["//x", "/..", "/w/../ping", "/x/"] {
             let with_path = fine.replace("\"url\"", &format!("\"path\":\"{path}\",\"url\""));

@@ -39,6 +39,21 @@ pub enum WorkError {
     /// The time for this work is over.
     #[error("stopped before the deadline: {0}")]
     OutOfTime(&'static str),
+    /// The time for this work is over; what stands of it is kept.
+    #[error(
+        "stopped before the deadline: {finished} of {parts} parts are in the backup, and the next attempt goes on"
+    )]
+    Unfinished {
+        /// Parts that need not be copied again.
+        finished: usize,
+        /// All of them.
+        parts: usize,
+    },
+    /// Attempt after attempt ended without a part that the one before had not.
+    #[error(
+        "{0} attempts in a row carried no part over: the time for one is too short, or one side is too slow"
+    )]
+    NoProgress(u32),
     /// The object is larger than S3 stores, or its key in the backup is longer than S3 takes.
     #[error("the backup cannot hold it: {0}")]
     DoesNotFit(String),
@@ -73,6 +88,41 @@ impl WorkError {
                 matches!(call.kind, Kind::Unknown | Kind::Busy | Kind::BadAnswer)
             }
             _ => false,
+        }
+    }
+}
+
+/// Why a transfer or a write stopped.
+#[derive(Debug)]
+pub enum Stop {
+    /// Something moved, and nothing was written: look and decide anew.
+    StartOver(String),
+    /// It failed, perhaps with an effect.
+    Failed(WorkError),
+}
+
+impl Stop {
+    /// What a failed write of the backup means.
+    #[must_use]
+    pub fn of_write(error: CallError) -> Self {
+        match error.kind {
+            Kind::PreconditionFailed
+            | Kind::Conflict
+            | Kind::NoSuchKey
+            | Kind::NoSuchUpload
+            | Kind::Busy => Self::StartOver(error.to_string()),
+            _ => Self::Failed(WorkError::Backup(error)),
+        }
+    }
+
+    /// What a failed read of a range of the origin means.
+    #[must_use]
+    pub fn of_read(error: CallError) -> Self {
+        match error.kind {
+            Kind::PreconditionFailed | Kind::NoSuchKey | Kind::NoSuchRange => {
+                Self::StartOver(error.to_string())
+            }
+            _ => Self::Failed(WorkError::Origin(error)),
         }
     }
 }

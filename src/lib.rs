@@ -8,6 +8,7 @@
 //! - [`config`][]: the settings
 //! - [`clients`][]: the only place where an SDK or HTTP-client type is named
 //! - [`error`][]: work that should be tried again
+//! - [`resume`][]: an upload that outlives its worker
 //! - [`transfer`][], [`mirror`][], [`summarise`][]: the verbs
 //! - [`receipt`][]: what becomes of a delivery
 //! - [`app`][]: a delivery is received, its jobs are performed
@@ -24,6 +25,7 @@ pub mod http;
 pub mod lambda;
 pub mod mirror;
 pub mod receipt;
+pub mod resume;
 pub mod summarise;
 pub mod telemetry;
 pub mod transfer;

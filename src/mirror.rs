@@ -1,23 +1,23 @@
-//! Makes the backup of one key right: look at both sides, decide, act, look again. What an event said is not asked for.
+//! Makes the backup of one key right: the calls of a reconcile, whose every decision is `domain/rounds.rs`. What an event
+//! said is not asked for.
 
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::{Bucket, Sight};
 use crate::clients::error::Kind;
+use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
-use crate::domain::fit::{Fitted, fit};
+use crate::domain::fit::fit;
 use crate::domain::job::Outcome;
-use crate::domain::object::{KEY_MAX, Mark, ObjectState};
+use crate::domain::object::{ETag, Fingerprint, KEY_MAX, ObjectState};
 use crate::domain::parts::PART_USUAL;
-use crate::domain::reconcile::{Absence, Action, Condition, OriginState, decide};
+use crate::domain::reconcile::{Absence, OriginState};
+use crate::domain::rounds::{self, Failure, ROUNDS, Step, Write};
 use crate::domain::source::s3::BucketRule;
-use crate::error::WorkError;
-use crate::transfer::{Limits, Stop, Transfer};
-use std::time::Duration;
+use crate::error::{Stop, WorkError};
+use crate::resume;
+use crate::transfer::{self, Limits, Transfer};
 use tokio::time::Instant;
-
-/// How often a reconcile starts over when something moved under it.
-const ROUNDS: u32 = 6;
 
 /// Everything that one reconcile needs.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Mirror<'a> {
     pub origin: &'a Bucket,
     /// Written with the function's role.
     pub backup: &'a Bucket,
+    /// Where uploads leave their ledgers, to be resumed.
+    pub ledgers: Option<&'a Bucket>,
     /// The key.
     pub object: &'a ObjectRef,
     /// What its bucket's rule says.
@@ -38,15 +40,21 @@ pub struct Mirror<'a> {
     pub deadline: Instant,
 }
 
-/// How a reconcile ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a reconcile ended: its receipt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mirrored {
     /// How it ended.
     pub outcome: Outcome,
-    /// Bytes that went over from the origin to the backup.
-    pub copied_bytes: u64,
     /// Why nothing was done, where the backup has something that was left.
     pub reason: Option<&'static str>,
+    /// The origin's state, where it has the object.
+    pub fingerprint: Option<Fingerprint>,
+    /// The backup's name for the copy, where it was written and told.
+    pub etag: Option<ETag>,
+    /// CRC64NVME of the bytes as they were read, which the backup checked, where they went over.
+    pub checksum: Option<Crc64>,
+    /// Bytes that went over from the origin to the backup.
+    pub copied_bytes: u64,
     /// What the backup cannot take of the object, and the copy is without.
     pub left_out: Vec<String>,
 }
@@ -58,164 +66,160 @@ impl Mirror<'_> {
     /// Whatever another attempt may mend; a write of unknown outcome among it, which is never started over in place: it may
     /// still land, after the next look.
     pub async fn reconcile(&self) -> Result<Mirrored, WorkError> {
-        let key = &self.object.key;
-        let backup_key = format!("{}{key}", self.rule.prefix);
+        let origin = self.object.origin_id();
+        let backup_key = format!("{}{}", self.rule.prefix, self.object.key);
         if backup_key.len() > KEY_MAX {
             return Err(WorkError::DoesNotFit(format!(
                 "with its prefix the key is longer than {KEY_MAX} bytes"
             )));
         }
-        let mut done = Mirrored {
-            outcome: Outcome::Unchanged,
-            copied_bytes: 0,
-            reason: None,
-            left_out: Vec::new(),
-        };
-        let mut in_place = true;
-        for round in 0..ROUNDS {
-            tokio::time::sleep(Duration::from_millis(50) * (round * round)).await;
-            // Neither side's state depends on the other's, and the write's condition holds them together.
-            let ((seen, body), backup) = tokio::try_join!(self.look(), async {
-                self.backup
-                    .backup_state(&backup_key)
-                    .await
-                    .map_err(WorkError::Backup)
-            })?;
-            let action = match decide(&self.object.origin_id(), self.rule.deletes, &seen, &backup) {
-                Action::Adopt(etag) if !in_place => Action::Copy(Condition::Unchanged(etag)),
-                action => action,
-            };
-            let acted = match (action, &seen, body) {
-                (Action::Copy(condition), OriginState::Present(state), Some(body)) => {
-                    let fitted = self.fitted(state);
-                    let transfer = Transfer {
-                        origin: self.origin,
-                        backup: self.backup,
-                        key,
-                        backup_key: &backup_key,
-                        etag: &state.etag,
-                        size: state.size,
-                        properties: fitted.properties,
-                        condition,
-                        limits: self.limits,
-                        delivery: self.delivery,
-                        deadline: self.deadline,
-                    };
-                    let copied_bytes = done.copied_bytes + state.size;
-                    transfer.run(body).await.map(|()| Mirrored {
-                        outcome: Outcome::Copied,
-                        copied_bytes,
-                        reason: None,
-                        left_out: fitted.left_out,
-                    })
+        let mut done = Mirrored::default();
+        let mut opened = None;
+        // Whether an upload may be lying there that nobody will go on with.
+        let mut abandoned = false;
+        let mut step = rounds::begin(&origin, self.rule.deletes);
+        loop {
+            step = match step {
+                Step::Look(look) => {
+                    tokio::time::sleep(look.pause()).await;
+                    let ((seen, body), backup) = tokio::try_join!(self.look(PART_USUAL), async {
+                        self.backup
+                            .backup_state(&backup_key)
+                            .await
+                            .map_err(WorkError::Backup)
+                    })?;
+                    opened = body;
+                    let state = seen.state();
+                    done.fingerprint = state.map(ObjectState::fingerprint);
+                    abandoned |= state.is_none_or(|state| transfer::leaves_ledger(state.size));
+                    look.looked(seen, &backup)
                 }
-                (Action::Adopt(etag), OriginState::Present(state), _) => {
-                    let fitted = self.fitted(state);
-                    match self
-                        .backup
-                        .rewrite(&backup_key, &etag, &fitted.properties)
-                        .await
-                    {
-                        Ok(()) => Ok(Mirrored {
-                            outcome: Outcome::Copied,
-                            left_out: fitted.left_out,
-                            ..done
-                        }),
-                        Err(e) if e.kind == Kind::Refused => {
-                            in_place = false;
-                            Err(Stop::StartOver(format!(
-                                "the backup does not copy in place: {e}"
-                            )))
-                        }
-                        Err(e) => Err(Stop::of_write(e)),
+                Step::Write(write, writing) => {
+                    let round = writing.round();
+                    let written = self
+                        .write(write, round, opened.take(), &backup_key, &mut done)
+                        .await;
+                    writing.written(written)?
+                }
+                Step::LookAgain(again) => {
+                    let round = again.round();
+                    let step = again.looked(&self.look(1).await?.0);
+                    if !matches!(step, Step::Ended { .. }) {
+                        self.starting_over(round, "the origin moved meanwhile");
                     }
+                    step
                 }
-                (Action::Delete(etag), ..) => {
-                    let deleted = self.backup.delete(&backup_key, &etag).await;
-                    deleted
-                        .map(|()| Mirrored {
-                            outcome: Outcome::Deleted,
-                            left_out: Vec::new(),
-                            ..done
-                        })
-                        .map_err(Stop::of_write)
+                Step::Ended { outcome, left } => {
+                    done.outcome = outcome;
+                    done.reason = left;
+                    if abandoned {
+                        self.forget_upload(&backup_key).await;
+                    }
+                    return Ok(done);
                 }
-                (Action::LeaveForeign, ..) => {
-                    return Ok(Mirrored {
-                        reason: Some("not marked as a copy of this origin"),
-                        ..done
-                    });
-                }
-                (Action::LeaveKept, ..) => {
-                    return Ok(Mirrored {
-                        reason: Some("deletes: keep"),
-                        ..done
-                    });
-                }
-                (Action::Keep, ..) => return Ok(done),
-                (Action::Copy(_) | Action::Adopt(_), ..) => {
-                    unreachable!("only an object that is there is copied")
-                }
-            };
-            match acted {
-                Ok(acted) => done = acted,
-                Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::StartOver(reason)) => {
-                    tracing::info!(delivery.id = %self.delivery, object.key = %key, round, %reason, "starting over");
-                    continue;
-                }
+                Step::Contended => return Err(WorkError::Contended(ROUNDS)),
             }
-            if self.unmoved(&seen).await? {
-                return Ok(done);
-            }
-            tracing::info!(delivery.id = %self.delivery, object.key = %key, round, "starting over: the origin moved meanwhile");
-        }
-        Err(WorkError::Contended(ROUNDS))
-    }
-
-    fn fitted(&self, state: &ObjectState) -> Fitted {
-        let mark = Mark::of(&self.object.origin_id(), state);
-        fit(&state.properties, &mark, self.rule.storage_class)
-    }
-
-    /// Looks at the origin: the state, and the first bytes, which of a small object are all of them.
-    async fn look(&self) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
-        let key = &self.object.key;
-        match self
-            .origin
-            .look(key, PART_USUAL)
-            .await
-            .map_err(WorkError::Origin)?
-        {
-            Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
-            Sight::Missing(no_such_key) => match self
-                .origin
-                .not_listed(key)
-                .await
-                .map_err(WorkError::Origin)?
-            {
-                Some(not_listed) => Ok((
-                    OriginState::Absent(Absence::proven(no_such_key, not_listed)),
-                    None,
-                )),
-                None => Err(WorkError::Unproven),
-            },
         }
     }
 
-    /// Whether the origin is still as it was seen: the look after every write and every removal.
-    async fn unmoved(&self, seen: &OriginState) -> Result<bool, WorkError> {
-        let now = self
-            .origin
-            .look(&self.object.key, 1)
-            .await
-            .map_err(WorkError::Origin)?;
-        Ok(match (seen, now) {
-            (OriginState::Present(before), Sight::Present(after, _)) => {
-                before.fingerprint() == after.fingerprint()
+    /// Changes the backup. `opened` is the body that the look opened, where it found an object.
+    async fn write(
+        &self,
+        write: Write,
+        round: u32,
+        opened: Option<ObjectBody>,
+        backup_key: &str,
+        done: &mut Mirrored,
+    ) -> Result<(), Failure<WorkError>> {
+        let class = self.rule.storage_class;
+        let written = match write {
+            Write::Copy {
+                state,
+                mark,
+                condition,
+            } => {
+                let fitted = fit(&state.properties, &mark, class);
+                let transfer = Transfer {
+                    origin: self.origin,
+                    backup: self.backup,
+                    key: &self.object.key,
+                    backup_key,
+                    state: &state,
+                    ledgers: self.ledgers,
+                    properties: fitted.properties,
+                    condition,
+                    limits: self.limits,
+                    delivery: self.delivery,
+                    deadline: self.deadline,
+                };
+                let body = opened.expect("a look that finds an object opens it");
+                transfer.run(body).await.map(|carried| {
+                    done.copied_bytes += carried.bytes;
+                    done.checksum = Some(carried.checksum);
+                    done.etag = carried.etag;
+                    done.left_out = fitted.left_out;
+                })
             }
-            (OriginState::Absent(_), Sight::Missing(_)) => true,
-            _ => false,
+            Write::Adopt {
+                etag,
+                properties,
+                mark,
+            } => {
+                let fitted = fit(&properties, &mark, class);
+                let rewrite = self.backup.rewrite(backup_key, &etag, &fitted.properties);
+                match rewrite.await {
+                    Err(e) if e.kind == Kind::Refused => {
+                        let reason = format!("the backup does not copy in place: {e}");
+                        self.starting_over(round, &reason);
+                        return Err(Failure::Refused(WorkError::Backup(e)));
+                    }
+                    answer => answer
+                        .map(|()| done.left_out = fitted.left_out)
+                        .map_err(Stop::of_write),
+                }
+            }
+            Write::Delete { etag } => {
+                let answer = self.backup.delete(backup_key, &etag).await;
+                answer.map_err(Stop::of_write)
+            }
+        };
+        written.map_err(|stop| match stop {
+            Stop::StartOver(reason) => {
+                self.starting_over(round, &reason);
+                Failure::Nothing
+            }
+            Stop::Failed(error) => Failure::Unknown(error),
         })
+    }
+
+    /// Drops the upload that an earlier worker left of this key, if there is one: what it would have copied is not wanted
+    /// any more. Should that fail, the key is right all the same, and the backup's lifecycle rule drops it.
+    async fn forget_upload(&self, backup_key: &str) {
+        if let Some(state) = self.ledgers
+            && let Err(error) = resume::forget(state, self.backup, backup_key).await
+        {
+            tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, %error, "an upload that is not wanted any more could not be dropped");
+        }
+    }
+
+    fn starting_over(&self, round: u32, reason: &str) {
+        tracing::info!(delivery.id = %self.delivery, object.key = %self.object.key, round, %reason, "starting over");
+    }
+
+    /// Looks at the origin: the state, and its first `window` bytes, which of a small object are all of them.
+    async fn look(&self, window: u64) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
+        let key = &self.object.key;
+        let sight = self.origin.look(key, window).await;
+        match sight.map_err(WorkError::Origin)? {
+            Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
+            Sight::Missing(no_such_key) => {
+                let listing = self.origin.not_listed(key).await;
+                let not_listed = listing
+                    .map_err(WorkError::Origin)?
+                    .ok_or(WorkError::Unproven)?;
+                let absence = Absence::proven(no_such_key, not_listed);
+                Ok((OriginState::Absent(absence), None))
+            }
+        }
     }
 }

@@ -4,16 +4,17 @@
 //! overtaken by the first. What to do about it is the mirror's to decide.
 
 use super::blank::sayable;
-use super::body::{Crc64, ObjectBody, Pieces};
+use super::body::{ObjectBody, Pieces};
 use super::error::{CallError, Kind};
-use super::object::{content_range, form_decoded, metadata, seen_by_head, state_of_get, tagging};
+use super::object::{content_range, metadata, seen_by_head, state_of_get, tagging};
+use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, ObjectState, Properties};
-use crate::domain::reconcile::{BackupState, Condition, NoSuchKey, NotListed};
+use crate::domain::reconcile::{BackupState, Condition, NoSuchKey};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::types::{EncodingType, MetadataDirective, TaggingDirective};
+use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
@@ -50,11 +51,17 @@ impl Bucket {
         }
     }
 
+    /// The bucket's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn place(&self, key: &str) -> String {
         format!("{}/{key}", self.name)
     }
 
-    fn bad_answer(&self, operation: &'static str, key: &str, cause: &str) -> CallError {
+    pub(super) fn bad_answer(&self, operation: &'static str, key: &str, cause: &str) -> CallError {
         CallError::new(Kind::BadAnswer, operation, self.place(key), cause)
     }
 
@@ -198,39 +205,6 @@ impl Bucket {
         }
     }
 
-    /// Looks whether a bucket that answers lists this key: the second, independent observation of an absence.
-    ///
-    /// # Errors
-    /// The bucket did not answer, or denied.
-    pub async fn not_listed(&self, key: &str) -> Result<Option<NotListed>, CallError> {
-        let list = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.name)
-            .prefix(key)
-            .max_keys(1)
-            .encoding_type(EncodingType::Url);
-        let answer = list
-            .send()
-            .await
-            .map_err(|e| CallError::of("ListObjectsV2", &self.place(key), &e))?;
-        if answer.contents().is_empty() && answer.is_truncated() == Some(true) {
-            let odd = "a page without a key that is not the last one";
-            return Err(self.bad_answer("ListObjectsV2", key, odd));
-        }
-        // The key itself sorts before everything else that starts with it.
-        let Some(first) = answer.contents().first().and_then(|object| object.key()) else {
-            return Ok(Some(NotListed(())));
-        };
-        let encoded = answer.encoding_type().map(|_| form_decoded(first));
-        let listed = [Some(first.to_owned()), encoded];
-        let listed = || listed.iter().flatten();
-        if !listed().any(|listed| listed.starts_with(key)) {
-            return Err(self.bad_answer("ListObjectsV2", key, "not the keys that were asked for"));
-        }
-        Ok((!listed().any(|listed| listed == key)).then_some(NotListed(())))
-    }
-
     /// Looks at a key of the backup.
     ///
     /// # Errors
@@ -271,7 +245,7 @@ impl Bucket {
         })
     }
 
-    /// Writes a small object, if the condition holds.
+    /// Writes a small object, if the condition holds. Returns the store's name for it, which some leave out.
     ///
     /// # Errors
     /// [`Kind::PreconditionFailed`] or [`Kind::Conflict`] where it did not hold; [`Kind::Unknown`] where the write may have
@@ -282,9 +256,9 @@ impl Bucket {
         bytes: Vec<Bytes>,
         properties: &Properties,
         condition: &Condition,
-    ) -> Result<(), CallError> {
+        checksum: Crc64,
+    ) -> Result<Option<ETag>, CallError> {
         let (if_match, if_none_match) = headers_of(condition);
-        let checksum = Crc64::of(&bytes);
         let body = Pieces::new(bytes);
         let length = i64::try_from(body.length()).expect("a buffer's length fits");
         let put = self
@@ -296,7 +270,7 @@ impl Bucket {
             .set_if_none_match(if_none_match)
             .set_metadata(metadata(properties))
             .set_tagging(tagging(&properties.tags))
-            .checksum_crc64_nvme(checksum.header())
+            .checksum_crc64_nvme(checksum.to_string())
             .content_length(length)
             .body(ByteStream::new(SdkBody::from_body_1_x(body)));
         let headers = properties.headers.clone();
@@ -305,7 +279,7 @@ impl Bucket {
             .disable_payload_signing()
             .mutate_request(move |request| set_headers(request, &headers));
         let sent = put.config_override(once(WRITE_TIMEOUT)).send().await;
-        sent.map(drop)
+        sent.map(|answer| answer.e_tag().map(ETag::new))
             .map_err(|e| CallError::of("PutObject", &self.place(key), &e))
     }
 

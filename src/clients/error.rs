@@ -15,6 +15,8 @@ pub enum Kind {
     NotFound,
     /// 404 with the code `NoSuchBucket`.
     NoSuchBucket,
+    /// 404 with the code `NoSuchUpload`: it was completed or dropped.
+    NoSuchUpload,
     /// 401 or 403: wrong keys, or no right to do this.
     Denied,
     /// 412: the condition did not hold; nothing was changed.
@@ -110,6 +112,9 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
         (403, Some("InvalidObjectState")) => Kind::Refused,
         (404, Some("NoSuchKey")) => Kind::NoSuchKey,
         (404, Some("NoSuchBucket")) => Kind::NoSuchBucket,
+        (404, Some("NoSuchUpload")) => Kind::NoSuchUpload,
+        // Of an upload that two workers share, one has sent a part again since the other listed it.
+        (400, Some("InvalidPart")) => Kind::Conflict,
         (404, _) => Kind::NotFound,
         (401 | 403, _) => Kind::Denied,
         (412, _) => Kind::PreconditionFailed,

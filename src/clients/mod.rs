@@ -5,10 +5,12 @@ pub mod body;
 pub mod bucket;
 pub mod error;
 mod headers;
-mod https;
+pub mod https;
 pub mod intdash;
+pub mod listing;
 pub mod object;
 pub mod secrets;
+pub mod state;
 pub mod topic;
 pub mod upload;
 
@@ -77,9 +79,9 @@ impl Aws {
         }
     }
 
-    /// The client of the backup, with the function's own credentials.
+    /// The client of a bucket of our own, the backup or the state, with the function's own credentials.
     #[must_use]
-    pub fn backup(&self, name: &str) -> bucket::Bucket {
+    pub fn bucket(&self, name: &str) -> bucket::Bucket {
         let mut config = s3(&self.sdk);
         if let Some(endpoint) = &self.s3_endpoint {
             // What is not AWS seldom has a DNS name per bucket.

@@ -1,13 +1,16 @@
 //! A multipart upload into a bucket: parts streamed as they arrive, put together under one checksum.
 
 use super::blank::sayable;
-use super::body::{Crc64, ObjectBody};
+use super::body::ObjectBody;
 use super::bucket::{ASSEMBLE_TIMEOUT, Bucket, headers_of, once, set_headers};
 use super::error::{CallError, Kind};
 use super::object::{metadata, tagging};
+use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, Properties};
+use crate::domain::parts::StoredPart;
 use crate::domain::reconcile::Condition;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A part's time limit: this long, and a second more for each of these many bytes.
@@ -20,19 +23,6 @@ pub struct Upload {
     bucket: Bucket,
     key: String,
     id: String,
-}
-
-/// A part that the store has.
-#[derive(Clone, Debug)]
-pub struct StoredPart {
-    /// From 1.
-    pub number: u32,
-    /// Length in bytes.
-    pub length: u64,
-    /// The store's name for it.
-    pub etag: ETag,
-    /// Checksum of the origin's bytes as they were read.
-    pub checksum: Crc64,
 }
 
 impl Bucket {
@@ -66,15 +56,62 @@ impl Bucket {
                 "no UploadId",
             )
         })?;
-        Ok(Upload {
+        Ok(self.upload(key, &id))
+    }
+
+    /// An upload that was opened before.
+    #[must_use]
+    pub fn upload(&self, key: &str, id: &str) -> Upload {
+        Upload {
             bucket: self.clone(),
             key: key.to_owned(),
-            id,
-        })
+            id: id.to_owned(),
+        }
     }
 }
 
+/// What a completion left in the backup.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    /// The backup's name for the whole object.
+    pub etag: Option<ETag>,
+    /// Checksum of all its bytes.
+    pub checksum: Crc64,
+}
+
 impl Upload {
+    /// The store's id of it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The parts that the store has: number → ETag and length in bytes.
+    ///
+    /// # Errors
+    /// [`Kind::NoSuchUpload`] where it was completed or dropped; the store refused or did not answer.
+    pub async fn listed(&self) -> Result<BTreeMap<u32, (ETag, u64)>, CallError> {
+        let mut pages = self
+            .bucket
+            .client
+            .list_parts()
+            .bucket(&self.bucket.name)
+            .key(sayable(&self.key))
+            .upload_id(&self.id)
+            .into_paginator()
+            .send();
+        let mut listed = BTreeMap::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| CallError::of("ListParts", &self.place(), &e))?;
+            listed.extend(page.parts().iter().filter_map(|part| {
+                let number = u32::try_from(part.part_number()?).ok()?;
+                let length = u64::try_from(part.size()?).ok()?;
+                Some((number, (ETag::new(part.e_tag()?), length)))
+            }));
+        }
+        Ok(listed)
+    }
+
     fn place(&self) -> String {
         self.bucket.place(&self.key)
     }
@@ -132,7 +169,7 @@ impl Upload {
         &self,
         parts: &[StoredPart],
         condition: &Condition,
-    ) -> Result<(), CallError> {
+    ) -> Result<Completed, CallError> {
         let checksum = parts.iter().fold(Crc64::of(&[]), |whole, part| {
             whole.followed_by(part.checksum, part.length)
         });
@@ -157,7 +194,7 @@ impl Upload {
                     .set_parts(Some(completed.collect()))
                     .build(),
             )
-            .checksum_crc64_nvme(checksum.header())
+            .checksum_crc64_nvme(checksum.to_string())
             .checksum_type(ChecksumType::FullObject)
             .mpu_object_size(i64::try_from(size).expect("at most 48.8 TiB"))
             .set_if_match(if_match)
@@ -167,8 +204,13 @@ impl Upload {
             .config_override(once(ASSEMBLE_TIMEOUT))
             .send()
             .await;
-        sent.map(drop)
-            .map_err(|e| CallError::of("CompleteMultipartUpload", &self.place(), &e))
+        match sent {
+            Ok(answer) => Ok(Completed {
+                etag: answer.e_tag().map(ETag::new),
+                checksum,
+            }),
+            Err(e) => Err(CallError::of("CompleteMultipartUpload", &self.place(), &e)),
+        }
     }
 
     /// Drops the upload and its parts.

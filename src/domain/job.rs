@@ -12,13 +12,14 @@ pub enum Job {
 }
 
 /// How a job ended. What should be tried again is an error instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The backup has what the origin has; it was written.
     Copied,
     /// The origin's object is gone; so is its backup.
     Deleted,
     /// The backup was right already, or is not ours to change.
+    #[default]
     Unchanged,
     /// The notice was published.
     Published,

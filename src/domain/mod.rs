@@ -1,13 +1,16 @@
 //! Values and decisions. Pure: no AWS type, no I/O, no clock, no environment, no tokio.
 
+pub mod checksum;
 pub mod delivery;
 pub mod event;
 pub mod fit;
 pub mod handshake;
 pub mod job;
+pub mod ledger;
 pub mod object;
 pub mod parts;
 pub mod reconcile;
+pub mod rounds;
 pub mod secrets;
 pub mod signature;
 pub mod source;

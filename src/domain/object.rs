@@ -1,6 +1,8 @@
 //! What an object is, apart from its bytes: its identity, the properties a copy keeps, its fingerprint and the mark.
 
 use super::handshake::hex;
+use bytes::Bytes;
+use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +23,18 @@ impl ETag {
                 .trim_matches('"')
                 .to_owned(),
         )
+    }
+
+    /// Whether these can be the bytes that it names: `false` only where it looks like an MD5, as that of an object which was
+    /// put in one piece, and is not theirs.
+    #[must_use]
+    pub fn may_name(&self, bytes: &[Bytes]) -> bool {
+        let looks_like_md5 = self.0.len() == 32 && self.0.bytes().all(|b| b.is_ascii_hexdigit());
+        !looks_like_md5 || {
+            let mut md5 = Md5::new();
+            bytes.iter().for_each(|piece| md5.update(piece));
+            hex(&md5.finalize()).eq_ignore_ascii_case(&self.0)
+        }
     }
 
     /// As conditions want it: in quotes.
@@ -107,8 +121,16 @@ impl ObjectState {
 const ETAG_MAX: usize = 64;
 
 /// A state in 32 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Reads what [`Display`](fmt::Display) writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

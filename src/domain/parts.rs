@@ -1,5 +1,8 @@
 //! How a large object is cut: its size decides part size and count.
 
+use super::checksum::Crc64;
+use super::object::ETag;
+
 /// S3's smallest part but the last, in bytes.
 pub const PART_MIN: u64 = 5 << 20;
 /// S3's largest part, in bytes.
@@ -21,6 +24,19 @@ pub struct Part {
     pub length: u64,
 }
 
+/// A part that the backup has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// From 1.
+    pub number: u32,
+    /// Length in bytes.
+    pub length: u64,
+    /// The backup's name for it.
+    pub etag: ETag,
+    /// Checksum of the origin's bytes as they were read.
+    pub checksum: Crc64,
+}
+
 /// How an object of a given size is cut into parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartPlan {
@@ -37,18 +53,43 @@ impl PartPlan {
         (size > 0 && part_size <= PART_MAX).then_some(Self { size, part_size })
     }
 
+    /// A plan that was made before, perhaps by another version of this program; none where S3 would not take it.
+    #[must_use]
+    pub fn made(size: u64, part_size: u64) -> Option<Self> {
+        let fits = (PART_MIN..=PART_MAX).contains(&part_size);
+        (size > 0 && fits && size.div_ceil(part_size) <= PARTS_MAX)
+            .then_some(Self { size, part_size })
+    }
+
+    /// The object's length in bytes.
+    #[must_use]
+    pub fn size(self) -> u64 {
+        self.size
+    }
+
+    /// Length of every part but the last, in bytes.
+    #[must_use]
+    pub fn part_size(self) -> u64 {
+        self.part_size
+    }
+
+    /// The part of this number, if the plan has it.
+    #[must_use]
+    pub fn part(self, number: u32) -> Option<Part> {
+        let index = u64::from(number).checked_sub(1)?;
+        let offset = index * self.part_size;
+        (offset < self.size).then(|| Part {
+            number,
+            offset,
+            length: self.part_size.min(self.size - offset),
+        })
+    }
+
     /// The parts in order.
     pub fn parts(self) -> impl ExactSizeIterator<Item = Part> + use<> {
         let count = u32::try_from(self.size.div_ceil(self.part_size))
             .expect("a plan has at most 10,000 parts");
-        (0..count).map(move |index| {
-            let offset = u64::from(index) * self.part_size;
-            Part {
-                number: index + 1,
-                offset,
-                length: self.part_size.min(self.size - offset),
-            }
-        })
+        (0..count).map(move |index| self.part(index + 1).expect("counted"))
     }
 }
 

@@ -35,6 +35,17 @@ pub enum OriginState {
     Absent(Absence),
 }
 
+impl OriginState {
+    /// The object's state, if it is there.
+    #[must_use]
+    pub fn state(&self) -> Option<&ObjectState> {
+        match self {
+            Self::Present(state) => Some(state),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
 /// What was seen of a key in the backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupState {
@@ -52,7 +63,7 @@ pub enum BackupState {
 }
 
 /// Whether removals reach the backup.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Deletes {
     /// What is gone from the origin is removed from the backup.
     #[default]

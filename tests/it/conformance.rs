@@ -95,7 +95,7 @@ impl Endpoint {
 pub(crate) fn client(endpoint: &str, credentials: Credentials) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(hookwork::clients::https::Https::new())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
         .credentials_provider(credentials)

@@ -6,4 +6,5 @@ mod hints;
 mod lies;
 mod objects;
 mod races;
+mod resume;
 mod rules;

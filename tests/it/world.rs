@@ -64,7 +64,7 @@ pub(crate) async fn far_sides() -> (Store, Faults, Topic, Intdash, [String; 3]) 
     let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
     let (s3_side, topic_side, intdash_side) = (listen().await, listen().await, listen().await);
     let urls = [url(&s3_side), url(&topic_side), url(&intdash_side)];
-    let (store, faults) = (Store::new(&["origin", "backup"]), Faults::new());
+    let (store, faults) = (Store::new(&["origin", "backup", "state"]), Faults::new());
     tokio::spawn(s3::serve(s3_side, store.clone(), faults.clone()));
     let topic = Topic::new(TOPIC);
     tokio::spawn(topic.clone().serve(topic_side, std::future::pending()));
@@ -131,13 +131,27 @@ impl World {
         .await
     }
 
+    /// With a state bucket, so that uploads can be resumed.
+    pub(crate) async fn resumable() -> Self {
+        let sources = |s3_url: &str, _: &str| (json!({"vk": vk(s3_url, json!({}))}), secrets());
+        Self::build(sources, Some("state")).await
+    }
+
     pub(crate) async fn with(settings: impl FnOnce(&str, &str) -> (Value, Value)) -> Self {
+        Self::build(settings, None).await
+    }
+
+    async fn build(
+        settings: impl FnOnce(&str, &str) -> (Value, Value),
+        state: Option<&str>,
+    ) -> Self {
         let (store, faults, topic, intdash, [s3_url, topic_url, intdash_url]) = far_sides().await;
         let (sources, secrets) = settings(&s3_url, &intdash_url);
         let setting = |key: &str| match key {
             "SOURCES" => Some(sources.to_string()),
             "SECRETS" => Some(secrets.to_string()),
             "BACKUP_BUCKET" => Some("backup".to_owned()),
+            "STATE_BUCKET" => state.map(ToOwned::to_owned),
             "SNS_TOPIC_ARN" => Some(TOPIC.to_owned()),
             _ => None,
         };
@@ -250,15 +264,15 @@ impl Logs {
         Self { lines, _until }
     }
 
-    /// The lines of jobs since the last look.
-    pub(crate) fn jobs(&self) -> Vec<Value> {
+    /// The lines with this message since the last look; the others are gone.
+    pub(crate) fn lines(&self, message: &str) -> Vec<Value> {
         let lines = std::mem::take(&mut *self.lines.lock().unwrap());
         let lines = String::from_utf8(lines).unwrap();
         let lines = lines
             .lines()
             .map(|line| serde_json::from_str(line).unwrap());
         lines
-            .filter(|line: &Value| line["message"] == "job")
+            .filter(|line: &Value| line["message"] == message)
             .collect()
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use s3s::dto::ETagCondition;
@@ -130,6 +130,15 @@ impl Store {
             .buckets
             .get(bucket)
             .map_or(0, |bucket| bucket.uploads.len())
+    }
+
+    /// Makes every open upload of a bucket older.
+    pub fn age_uploads(&self, bucket: &str, by: Duration) {
+        if let Ok(bucket) = self.lock().bucket(bucket) {
+            for upload in bucket.uploads.values_mut() {
+                upload.initiated -= by;
+            }
+        }
     }
 
     /// Every change from now on, of every bucket, in order; none is dropped.

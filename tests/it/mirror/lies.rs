@@ -18,7 +18,7 @@ async fn is_named(world: &World, what: &str, record: serde_json::Value, named: &
         "{what}"
     );
     assert!(!answer.body.contains(named), "{what}: {}", answer.body);
-    let jobs = logs.jobs();
+    let jobs = logs.lines("job");
     let [job] = &jobs[..] else {
         panic!("{what}: {jobs:?}")
     };

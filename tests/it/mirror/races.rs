@@ -61,6 +61,25 @@ async fn an_origin_that_comes_back_while_its_copy_is_removed_is_copied_again() {
 }
 
 #[tokio::test]
+async fn after_a_removal_one_false_answer_is_not_believed_either() {
+    let world = World::new().await;
+    world.put("a", "1");
+    world.deliver([created("a")]).await;
+    world.remove("a");
+    let (store, faults) = (world.store.clone(), world.faults.clone());
+    world.faults.on_call("DeleteObject", 1, move || {
+        store.put("origin", "a", "2");
+        faults.inject(
+            On::nth(1).of("GetObject").bucket("origin"),
+            Fault::Status(404, "NoSuchKey"),
+        );
+    });
+    assert_eq!(world.deliver([removed("a")]).await.status, 500);
+    assert_eq!(world.deliver([removed("a")]).await.outcomes(), ["copied"]);
+    assert_eq!(world.backup("a").unwrap(), b"2");
+}
+
+#[tokio::test]
 async fn parts_of_two_generations_are_never_mixed() {
     let world = World::new().await;
     let new = bytes(25 * MIB).slice(MIB..);

@@ -7,8 +7,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use aws_smithy_http_client::Builder;
 use bytes::Bytes;
+use hookwork::clients::https::Https;
 
 use super::{ACCESS_KEY, REGION, SECRET_KEY};
 
@@ -50,7 +50,7 @@ impl Storage {
     pub(super) fn new(endpoint: &str) -> Self {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(Builder::new().build_http())
+            .http_client(Https::new())
             .endpoint_url(endpoint)
             .force_path_style(true)
             .region(Region::from_static(REGION))

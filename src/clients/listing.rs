@@ -1,0 +1,91 @@
+//! What a bucket lists of one key: the object, and the uploads that are open.
+
+use super::bucket::Bucket;
+use super::error::CallError;
+use super::upload::Upload;
+use crate::domain::reconcile::NotListed;
+use aws_sdk_s3::types::EncodingType;
+use std::time::SystemTime;
+
+impl Bucket {
+    /// Looks whether a bucket that answers lists this key: the second, independent observation of an absence.
+    ///
+    /// # Errors
+    /// The bucket did not answer, or denied.
+    pub async fn not_listed(&self, key: &str) -> Result<Option<NotListed>, CallError> {
+        let list = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(key)
+            .max_keys(1)
+            .encoding_type(EncodingType::Url);
+        let answer = list
+            .send()
+            .await
+            .map_err(|e| CallError::of("ListObjectsV2", &self.place(key), &e))?;
+        if answer.contents().is_empty() && answer.is_truncated() == Some(true) {
+            return Err(self.bad_answer(
+                "ListObjectsV2",
+                key,
+                "a page without a key that is not the last one",
+            ));
+        }
+        // The key itself sorts before everything else that starts with it.
+        let Some(first) = answer.contents().first().and_then(|object| object.key()) else {
+            return Ok(Some(NotListed(())));
+        };
+        let encoded = answer.encoding_type().is_some();
+        if !first.starts_with(key) && !form_decoded(first).starts_with(key) {
+            // Whatever it lists, it is not what was asked for, so the key may be there all the same.
+            return Err(self.bad_answer("ListObjectsV2", key, "not the keys that were asked for"));
+        }
+        Ok((!is_listed_as(key, first, encoded)).then_some(NotListed(())))
+    }
+
+    /// The uploads of this key that were opened before `then`.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub async fn uploads_before(
+        &self,
+        key: &str,
+        then: SystemTime,
+    ) -> Result<Vec<Upload>, CallError> {
+        let list = self
+            .client
+            .list_multipart_uploads()
+            .bucket(&self.name)
+            .prefix(key)
+            .encoding_type(EncodingType::Url);
+        // One page: the key itself sorts before everything that it begins.
+        let answer = list
+            .send()
+            .await
+            .map_err(|e| CallError::of("ListMultipartUploads", &self.place(key), &e))?;
+        let encoded = answer.encoding_type().is_some();
+        let old = answer.uploads().iter().filter(|upload| {
+            let initiated = upload
+                .initiated()
+                .and_then(|time| SystemTime::try_from(*time).ok());
+            initiated.is_some_and(|initiated| initiated < then)
+                && upload
+                    .key()
+                    .is_some_and(|listed| is_listed_as(key, listed, encoded))
+        });
+        Ok(old
+            .filter_map(|upload| Some(self.upload(key, upload.upload_id()?)))
+            .collect())
+    }
+}
+
+/// Whether a listing, form-encoded or not, names this key.
+fn is_listed_as(key: &str, listed: &str, encoded: bool) -> bool {
+    listed == key || (encoded && form_decoded(listed) == key)
+}
+
+fn form_decoded(key: &str) -> String {
+    percent_encoding::percent_decode_str(&key.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
+}

@@ -1,0 +1,295 @@
+//! A large object, part by part. With a state bucket the upload outlives its worker: the next one goes on with it.
+
+use super::{ATTEMPTS, Carried, PARTS_IN_FLIGHT, Transfer};
+use crate::clients::body::ObjectBody;
+use crate::clients::error::Kind;
+use crate::clients::upload::{Completed, Upload};
+use crate::domain::ledger::Ledger;
+use crate::domain::parts::{PART_USUAL, Part, PartPlan, StoredPart};
+use crate::error::{Stop, WorkError};
+use crate::resume::{Kept, Shelf};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+use tokio::time::{timeout, timeout_at};
+
+/// Objects up to this size are all on their way at once: nothing of them is worth a ledger.
+const LEDGER_FROM: u64 = PARTS_IN_FLIGHT as u64 * PART_USUAL;
+/// Whether a copy of an object of this size leaves a ledger when it is cut short.
+#[must_use]
+pub fn leaves_ledger(size: u64) -> bool {
+    size > LEDGER_FROM
+}
+
+/// How long putting an upload away may take, after the deadline.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// No worker lives that long (Lambda's limit is 15 minutes): an upload that is older and in no ledger is nobody's.
+const ORPHANED_AFTER: Duration = Duration::from_secs(3600);
+
+/// An upload that is being carried.
+struct Passage<'a> {
+    upload: Upload,
+    plan: PartPlan,
+    kept: Option<Kept<'a>>,
+    /// Bytes that went over now.
+    carried: AtomicU64,
+}
+
+impl Passage<'_> {
+    fn stored(&self, part: Part) -> Option<StoredPart> {
+        self.kept.as_ref()?.stored(part)
+    }
+}
+
+impl Transfer<'_> {
+    pub(super) async fn in_parts(&self, first: ObjectBody) -> Result<Carried, Stop> {
+        let out_of_time = || Stop::Failed(WorkError::OutOfTime("the parts are on their way"));
+        let passage = timeout_at(self.deadline, self.passage())
+            .await
+            .map_err(|_| out_of_time())??;
+        let carried = timeout_at(self.deadline, self.carry(&passage, first))
+            .await
+            .unwrap_or_else(|_| Err(out_of_time()));
+        match carried {
+            Ok(done) => {
+                if let Some(kept) = &passage.kept {
+                    kept.clear().await;
+                }
+                Ok(Carried {
+                    etag: done.etag,
+                    checksum: done.checksum,
+                    bytes: passage.carried.into_inner(),
+                })
+            }
+            Err(stop) => Err(self.left(&passage, stop).await),
+        }
+    }
+
+    /// Goes on with the upload of this very state that an earlier worker left or another one carries; or opens one.
+    async fn passage(&self) -> Result<Passage<'_>, Stop> {
+        let mut shelf = self
+            .ledgers
+            .filter(|_| leaves_ledger(self.state.size))
+            .map(|state| Shelf::new(state, self.backup, self.backup_key));
+        let found = match &shelf {
+            Some(known) => known.read().await.unwrap_or_else(|error| {
+                tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "no ledger can be read: this copy could not be resumed");
+                shelf = None;
+                None
+            }),
+            None => None,
+        };
+        if let (Some(shelf), Some(mut found)) = (&shelf, found) {
+            let ledger = found.ledger.take();
+            let upload = |ledger: &Ledger| self.backup.upload(self.backup_key, &ledger.upload);
+            match ledger {
+                Some(mut ledger) if ledger.fingerprint == self.state.fingerprint() => {
+                    let upload = upload(&ledger);
+                    match upload.listed().await {
+                        Ok(listed) => {
+                            ledger.keep_listed(&listed);
+                            tracing::info!(delivery.id = %self.delivery, object.key = self.key, parts = ledger.finished(), "going on with an upload");
+                            return Ok(Passage {
+                                upload,
+                                plan: ledger.plan,
+                                kept: Some(shelf.go_on(found, ledger)),
+                                carried: AtomicU64::new(0),
+                            });
+                        }
+                        Err(gone) if gone.kind == Kind::NoSuchUpload => {
+                            // Completed, perhaps, and then the backup is not what it was when it was looked at.
+                            shelf.clear(&found).await.map_err(Stop::of_write)?;
+                            return Err(Stop::StartOver(gone.to_string()));
+                        }
+                        Err(error) => return Err(Stop::Failed(WorkError::Backup(error))),
+                    }
+                }
+                Some(of_another_state) => self.drop_upload(&upload(&of_another_state)).await,
+                None => {}
+            }
+            shelf.clear(&found).await.map_err(Stop::of_write)?;
+        }
+        self.new_passage(shelf.as_ref()).await
+    }
+
+    async fn new_passage<'a>(&self, shelf: Option<&Shelf<'a>>) -> Result<Passage<'a>, Stop> {
+        let plan = PartPlan::new(self.state.size).ok_or_else(|| {
+            Stop::Failed(WorkError::DoesNotFit(format!(
+                "{} bytes are more than S3 stores in one object",
+                self.state.size
+            )))
+        })?;
+        self.drop_orphans().await;
+        let upload = self
+            .backup
+            .begin(self.backup_key, &self.properties)
+            .await
+            .map_err(Stop::of_write)?;
+        let mut kept = None;
+        if let Some(shelf) = shelf {
+            let ledger = Ledger::new(self.backup_key, upload.id(), self.state.fingerprint(), plan);
+            match shelf.lay_down(ledger).await {
+                Ok(ledger) => kept = Some(ledger),
+                Err(e) if matches!(e.kind, Kind::PreconditionFailed | Kind::Conflict) => {
+                    // Somebody else began at the same time: one upload is enough for both.
+                    self.drop_upload(&upload).await;
+                    return Err(Stop::StartOver(e.to_string()));
+                }
+                Err(error) => {
+                    tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "no ledger can be kept: this copy could not be resumed");
+                }
+            }
+        }
+        Ok(Passage {
+            upload,
+            plan,
+            kept,
+            carried: AtomicU64::new(0),
+        })
+    }
+
+    /// Drops what workers left behind that died before they had noted their upload anywhere.
+    async fn drop_orphans(&self) {
+        let then = SystemTime::now() - ORPHANED_AFTER;
+        match self.backup.uploads_before(self.backup_key, then).await {
+            Ok(orphans) => {
+                for orphan in &orphans {
+                    self.drop_upload(orphan).await;
+                }
+            }
+            Err(error) => {
+                tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "open uploads cannot be listed");
+            }
+        }
+    }
+
+    async fn drop_upload(&self, upload: &Upload) {
+        let dropped = timeout(LEAVE_TIMEOUT, upload.abort()).await;
+        let gone = |kind| matches!(kind, Kind::NoSuchUpload | Kind::NotFound);
+        if !matches!(&dropped, Ok(Ok(()))) && !matches!(&dropped, Ok(Err(e)) if gone(e.kind)) {
+            tracing::warn!(
+                delivery.id = %self.delivery,
+                object.key = self.key,
+                "an upload could not be dropped: the bucket's lifecycle rule will"
+            );
+        }
+    }
+
+    /// Puts away an upload that was not completed. With a ledger it stays for the next worker, whatever stopped this one: if
+    /// the origin has moved, that one drops it. But what the backup refused is not tried again with the same parts.
+    async fn left(&self, passage: &Passage<'_>, stop: Stop) -> Stop {
+        let refused =
+            matches!(&stop, Stop::Failed(WorkError::Backup(e)) if e.kind == Kind::Refused);
+        if let (Some(kept), false) = (&passage.kept, refused) {
+            let Stop::Failed(error) = stop else {
+                return stop;
+            };
+            let fruitless = timeout(LEAVE_TIMEOUT, kept.leave()).await.ok().flatten();
+            let Some(attempts) = fruitless else {
+                return Stop::Failed(match error {
+                    WorkError::OutOfTime(_) => WorkError::Unfinished {
+                        finished: kept.finished(),
+                        parts: passage.plan.parts().len(),
+                    },
+                    error => error,
+                });
+            };
+            self.drop_upload(&passage.upload).await;
+            kept.clear().await;
+            return Stop::Failed(WorkError::NoProgress(attempts));
+        }
+        // After a completion of unknown outcome too: what is dropped cannot land later.
+        self.drop_upload(&passage.upload).await;
+        if let Some(kept) = &passage.kept {
+            kept.clear().await;
+        }
+        stop
+    }
+
+    async fn carry(&self, passage: &Passage<'_>, first: ObjectBody) -> Result<Completed, Stop> {
+        let mut first = Some(first);
+        let parts = passage.plan.parts().map(|part| {
+            // The answer that the look opened is the first part, where the plan cuts it so.
+            let opened = if part.offset == 0 {
+                first.take().filter(|body| body.length() == part.length)
+            } else {
+                None
+            };
+            self.part(passage, part, opened)
+        });
+        let mut stored: Vec<_> = stream::iter(parts)
+            .buffer_unordered(PARTS_IN_FLIGHT)
+            .try_collect()
+            .await?;
+        stored.sort_by_key(|part: &StoredPart| part.number);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match passage.upload.complete(&stored, &self.condition).await {
+                // Nothing was done, and the parts are still there.
+                Err(busy) if busy.kind == Kind::Busy && attempt < ATTEMPTS => {
+                    self.pause(attempt, 0, &busy).await;
+                }
+                done => return done.map_err(Stop::of_write),
+            }
+        }
+    }
+
+    async fn part(
+        &self,
+        passage: &Passage<'_>,
+        part: Part,
+        mut opened: Option<ObjectBody>,
+    ) -> Result<StoredPart, Stop> {
+        let _slot = self.limits.parts.acquire().await.expect("never closed");
+        if let Some(stands) = passage.stored(part) {
+            return Ok(stands);
+        }
+        let mut attempt = 0;
+        let stored = loop {
+            attempt += 1;
+            let body = match opened.take() {
+                Some(body) => Ok(body),
+                None => self
+                    .origin
+                    .open(
+                        self.key,
+                        &self.state.etag,
+                        part.offset..part.offset + part.length,
+                    )
+                    .await
+                    .map_err(Stop::of_read),
+            };
+            let stored = match body {
+                Ok(body) => passage
+                    .upload
+                    .put_part(part.number, body)
+                    .await
+                    .map_err(|e| match e.kind {
+                        Kind::NoSuchUpload => Stop::StartOver(e.to_string()),
+                        _ => Stop::Failed(WorkError::of_part(e)),
+                    }),
+                Err(stop) => Err(stop),
+            };
+            match stored {
+                Err(Stop::Failed(error)) if attempt < ATTEMPTS && error.passing() => {
+                    // A store that has no such upload any more may hang up on the body before that answer is heard.
+                    if passage.kept.is_some()
+                        && let Err(gone) = passage.upload.listed().await
+                        && gone.kind == Kind::NoSuchUpload
+                    {
+                        return Err(Stop::StartOver(gone.to_string()));
+                    }
+                    self.pause(attempt, part.number, &error).await;
+                }
+                done => break done?,
+            }
+        };
+        passage.carried.fetch_add(part.length, Ordering::Relaxed);
+        if let Some(kept) = &passage.kept {
+            // The part holds its slot until the ledger has it: what a death costs is never more than the parts on their way.
+            kept.add(&stored).await?;
+        }
+        Ok(stored)
+    }
+}
