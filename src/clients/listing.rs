@@ -2,6 +2,7 @@
 
 use super::bucket::Bucket;
 use super::error::CallError;
+use super::object::form_decoded;
 use super::upload::Upload;
 use crate::domain::reconcile::NotListed;
 use aws_sdk_s3::types::EncodingType;
@@ -35,12 +36,11 @@ impl Bucket {
         let Some(first) = answer.contents().first().and_then(|object| object.key()) else {
             return Ok(Some(NotListed(())));
         };
-        let encoded = answer.encoding_type().is_some();
-        if !first.starts_with(key) && !form_decoded(first).starts_with(key) {
-            // Whatever it lists, it is not what was asked for, so the key may be there all the same.
+        let listed = || readings(first, answer.encoding_type().is_some());
+        if !listed().any(|listed| listed.starts_with(key)) {
             return Err(self.bad_answer("ListObjectsV2", key, "not the keys that were asked for"));
         }
-        Ok((!is_listed_as(key, first, encoded)).then_some(NotListed(())))
+        Ok((!listed().any(|listed| listed == key)).then_some(NotListed(())))
     }
 
     /// The uploads of this key that were opened before `then`.
@@ -71,7 +71,7 @@ impl Bucket {
             initiated.is_some_and(|initiated| initiated < then)
                 && upload
                     .key()
-                    .is_some_and(|listed| is_listed_as(key, listed, encoded))
+                    .is_some_and(|listed| readings(listed, encoded).any(|listed| listed == key))
         });
         Ok(old
             .filter_map(|upload| Some(self.upload(key, upload.upload_id()?)))
@@ -79,13 +79,8 @@ impl Bucket {
     }
 }
 
-/// Whether a listing, form-encoded or not, names this key.
-fn is_listed_as(key: &str, listed: &str, encoded: bool) -> bool {
-    listed == key || (encoded && form_decoded(listed) == key)
-}
-
-fn form_decoded(key: &str) -> String {
-    percent_encoding::percent_decode_str(&key.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+/// The spellings of a key that a listing may mean.
+fn readings(listed: &str, encoded: bool) -> impl Iterator<Item = String> {
+    let decoded = encoded.then(|| form_decoded(listed));
+    [Some(listed.to_owned()), decoded].into_iter().flatten()
 }

@@ -97,6 +97,13 @@ pub(super) fn tagging(tags: &BTreeMap<String, String>) -> Option<String> {
     (!tags.is_empty()).then(pairs)
 }
 
+/// A key as a listing with `encoding-type=url` spells it.
+pub(super) fn form_decoded(key: &str) -> String {
+    percent_encoding::percent_decode_str(&key.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
 /// User metadata as the SDK takes it.
 pub(super) fn metadata(properties: &Properties) -> Option<HashMap<String, String>> {
     Some(properties.metadata.clone().into_iter().collect())
