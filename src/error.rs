@@ -63,6 +63,16 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// Why a part did not get over: the origin's bytes broke off on their way, or the backup failed.
+    #[must_use]
+    pub fn of_part(error: CallError) -> Self {
+        if error.kind == Kind::BrokenOff {
+            Self::BrokenOff(error.cause)
+        } else {
+            Self::Backup(error)
+        }
+    }
+
     /// Whether a far side refused our keys, so that newer ones may help.
     #[must_use]
     pub fn denied(&self) -> bool {
@@ -72,7 +82,13 @@ impl WorkError {
     /// Whether the same call may go through in a moment.
     #[must_use]
     pub fn passing(&self) -> bool {
-        matches!(self, Self::Origin(call) | Self::Backup(call) if matches!(call.kind, Kind::Unknown | Kind::Busy | Kind::BadAnswer))
+        match self {
+            Self::BrokenOff(_) => true,
+            Self::Origin(call) | Self::Backup(call) => {
+                matches!(call.kind, Kind::Unknown | Kind::Busy | Kind::BadAnswer)
+            }
+            _ => false,
+        }
     }
 }
 

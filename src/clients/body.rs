@@ -70,23 +70,23 @@ impl ObjectBody {
     }
 }
 
-/// Where the checksum of a streamed body is found after its last byte.
+/// How reading a streamed body ended: its checksum after its last byte, or why it broke off. Nothing while it is read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SentChecksum(Arc<Mutex<Option<Crc64>>>);
+pub(super) struct SentChecksum(Arc<Mutex<Option<Result<Crc64, String>>>>);
 
 impl SentChecksum {
-    pub(super) fn get(&self) -> Option<Crc64> {
-        *self
-            .0
+    pub(super) fn get(&self) -> Option<Result<Crc64, String>> {
+        self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
-    fn set(&self, checksum: Crc64) {
+    fn set(&self, ended: Result<Crc64, String>) {
         *self
             .0
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(checksum);
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(ended);
     }
 }
 
@@ -100,31 +100,28 @@ struct Streamed {
     idle: Option<Pin<Box<Sleep>>>,
 }
 
-impl Body for Streamed {
-    type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+impl Streamed {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
         loop {
             let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Pending => {
                     let idle = self
                         .idle
                         .get_or_insert_with(|| Box::pin(sleep(IDLE_TIMEOUT)));
-                    return idle.as_mut().poll(cx).map(|()| Some(Err(STALLED.into())));
+                    return idle
+                        .as_mut()
+                        .poll(cx)
+                        .map(|()| Some(Err(STALLED.to_owned())));
                 }
                 Poll::Ready(None) if self.left == 0 => return Poll::Ready(None),
                 Poll::Ready(None) => {
-                    return Poll::Ready(Some(Err(format!(
-                        "the origin's bytes ended {} early",
-                        self.left
-                    )
-                    .into())));
+                    let early = format!("the object's bytes ended {} early", self.left);
+                    return Poll::Ready(Some(Err(early)));
                 }
-                Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(e))),
+                Poll::Ready(Some(Err(e))) => {
+                    let broken = format!("the object's bytes broke off: {e}");
+                    return Poll::Ready(Some(Err(broken)));
+                }
                 Poll::Ready(Some(Ok(frame))) => frame,
             };
             self.idle = None;
@@ -133,15 +130,33 @@ impl Body for Streamed {
                 continue;
             };
             let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
-                return Poll::Ready(Some(Err("more bytes came than the origin promised".into())));
+                let more = "more bytes came than the origin promised".to_owned();
+                return Poll::Ready(Some(Err(more)));
             };
             self.left = left;
             self.running.update(&bytes);
             if left == 0 {
-                self.sent.set(self.running.finish());
+                self.sent.set(Ok(self.running.finish()));
             }
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            return Poll::Ready(Some(Ok(bytes)));
         }
+    }
+}
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let read = std::task::ready!(self.poll_read(cx));
+        // Whoever sends this body only learns that it failed; whose fault it is must be told apart.
+        if let Some(Err(reason)) = &read {
+            self.sent.set(Err(reason.clone()));
+        }
+        Poll::Ready(read.map(|read| read.map(Frame::data).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -213,7 +228,7 @@ mod tests {
             assert!(body(b"four", length).collect().await.is_err());
             let (stream, sent) = body(b"four", length).into_request();
             assert!(stream.into_inner().collect().await.is_err());
-            assert_eq!(sent.get(), None);
+            assert!(matches!(sent.get(), Some(Err(_))), "and no checksum");
         }
         assert_eq!(body(b"four", 4).collect().await.unwrap().concat(), b"four");
     }
@@ -228,7 +243,7 @@ mod tests {
         );
         assert_eq!(
             sent.get(),
-            Some(Crc64::of(&[Bytes::from_static(b"123456789")]))
+            Some(Ok(Crc64::of(&[Bytes::from_static(b"123456789")])))
         );
     }
 }

@@ -29,6 +29,8 @@ pub enum Kind {
     Busy,
     /// The answer, or its body, is not what was asked for: too short, of another generation, without a field.
     BadAnswer,
+    /// The bytes that the call was to carry on broke off on their side.
+    BrokenOff,
     /// Any other refusal.
     Refused,
     /// No answer, or one that tells nothing: the call may have taken effect, or may yet.

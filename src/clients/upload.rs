@@ -140,11 +140,17 @@ impl Upload {
             .config_override(once(limit))
             .send()
             .await;
-        let answer = answer.map_err(|e| CallError::of("UploadPart", &self.place(), &e))?;
+        let answer = answer.map_err(|e| match sent.get() {
+            Some(Err(reason)) => {
+                CallError::new(Kind::BrokenOff, "UploadPart", self.place(), reason)
+            }
+            _ => CallError::of("UploadPart", &self.place(), &e),
+        })?;
         let bad = |cause| CallError::new(Kind::BadAnswer, "UploadPart", self.place(), cause);
         let etag = answer.e_tag.ok_or_else(|| bad("no ETag"))?;
         let checksum = sent
             .get()
+            .and_then(Result::ok)
             .ok_or_else(|| bad("answered before all of the part was sent"))?;
         Ok(StoredPart {
             number,

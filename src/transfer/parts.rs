@@ -267,7 +267,7 @@ impl Transfer<'_> {
                     .await
                     .map_err(|e| match e.kind {
                         Kind::NoSuchUpload => Stop::StartOver(e.to_string()),
-                        _ => Stop::Failed(WorkError::Backup(e)),
+                        _ => Stop::Failed(WorkError::of_part(e)),
                     }),
                 Err(stop) => Err(stop),
             };

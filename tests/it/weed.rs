@@ -199,6 +199,43 @@ async fn copies_headers_metadata_and_tags(at: &Mirrored) {
     }
 }
 
+async fn what_is_not_plain_ascii_is_spelled_as_s3_takes_it(at: &Mirrored) {
+    for (key, length) in [("small", 10), ("large", 9 * MIB)] {
+        let put = at.putting(&at.origin, key, bytes(length));
+        let put = put
+            .metadata("author", "Ñandú 日本")
+            .metadata("word", "=?UTF-8?Q?=C3=A9?=")
+            .content_disposition("attachment; filename=\"отчёт 1.txt\"")
+            .tagging("%D0%B0%D0%B2%D1%82%D0%BE%D1%80=%C3%91");
+        put.send().await.unwrap();
+        let original = at.kept(&at.origin, key).await;
+        assert_eq!(original.metadata["author"], "Ñandú 日本");
+        at.tell(created(key), "copied").await;
+        at.tell(created(key), "unchanged").await;
+        let copy = at.kept(&at.backup, key).await;
+        let spelled = "=?UTF-8?B?w5FhbmTDuiDml6XmnKw=?=";
+        assert_eq!(copy.metadata["author"], spelled);
+        assert_eq!(copy.metadata["word"], original.metadata["word"]);
+        assert_eq!(copy.tags, original.tags);
+        let spelled = "attachment; filename*=UTF-8''%D0%BE%D1%82%D1%87%D1%91%D1%82%201.txt";
+        assert_eq!(copy.headers[2].as_deref(), Some(spelled));
+    }
+}
+
+async fn a_marker_of_a_directory_comes_and_goes(at: &Mirrored) {
+    at.put("dir/", "").await;
+    at.put("dir/inside", "1").await;
+    at.tell(created("dir/"), "copied").await;
+    at.tell(created("dir/inside"), "copied").await;
+    assert_eq!(at.backup("dir/").await.unwrap(), "");
+    at.tell(created("dir/"), "unchanged").await;
+    at.remove("dir/inside").await;
+    at.tell(removed("dir/inside"), "deleted").await;
+    at.remove("dir/").await;
+    at.tell(removed("dir/"), "deleted").await;
+    assert_eq!(at.copies().await, [""; 0]);
+}
+
 async fn follows_a_change_of_metadata_and_of_tags(at: &Mirrored) {
     for (key, length) in [("small", 10), ("large", 9 * MIB)] {
         at.put(key, bytes(length)).await;
@@ -336,6 +373,8 @@ macro_rules! scenarios {
 scenarios! {
     copies_creations_and_overwrites,
     copies_headers_metadata_and_tags,
+    what_is_not_plain_ascii_is_spelled_as_s3_takes_it,
+    a_marker_of_a_directory_comes_and_goes,
     follows_a_change_of_metadata_and_of_tags,
     carries_large_objects_however_they_were_put,
     every_hostile_key_arrives_and_goes,

@@ -264,15 +264,15 @@ impl Logs {
         Self { lines, _until }
     }
 
-    /// The lines of jobs since the last look.
-    pub(crate) fn jobs(&self) -> Vec<Value> {
+    /// The lines with this message since the last look; the others are gone.
+    pub(crate) fn lines(&self, message: &str) -> Vec<Value> {
         let lines = std::mem::take(&mut *self.lines.lock().unwrap());
         let lines = String::from_utf8(lines).unwrap();
         let lines = lines
             .lines()
             .map(|line| serde_json::from_str(line).unwrap());
         lines
-            .filter(|line: &Value| line["message"] == "job")
+            .filter(|line: &Value| line["message"] == message)
             .collect()
     }
 }

@@ -41,7 +41,7 @@ async fn a_key_that_is_too_long_with_its_prefix_is_an_error_with_its_name() {
     }
     let answer = world.deliver([created(&fits), created(&not)]).await;
     assert_eq!(answer.outcomes(), ["copied", "failed"]);
-    let mut errors = logs.jobs();
+    let mut errors = logs.lines("job");
     errors.retain(|job| job["level"] == "ERROR");
     let error = errors[0]["error"].as_str().unwrap();
     assert!(error.contains("longer than 1024 bytes"), "{error}");
@@ -97,7 +97,7 @@ async fn deletes_keep_keeps_and_still_follows_changes() {
         world.deliver([removed("a")]).await.outcomes(),
         ["unchanged"]
     );
-    assert_eq!(logs.jobs()[0]["reason"], "deletes: keep");
+    assert_eq!(logs.lines("job")[0]["reason"], "deletes: keep");
     assert_eq!(world.backup("a").unwrap(), b"1");
     world.put("a", "2");
     assert_eq!(world.deliver([created("a")]).await.outcomes(), ["copied"]);
