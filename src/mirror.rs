@@ -91,7 +91,7 @@ impl Mirror<'_> {
                     opened = body;
                     let state = seen.state();
                     done.fingerprint = state.map(ObjectState::fingerprint);
-                    abandoned |= state.is_none_or(|state| transfer::leaves_ledger(state.size));
+                    abandoned |= state.is_none_or(|state| transfer::needs_upload(state.size));
                     look.looked(seen, &backup)
                 }
                 Step::Write(write, writing) => {

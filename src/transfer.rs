@@ -3,8 +3,6 @@
 
 mod parts;
 
-pub use parts::leaves_ledger;
-
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
 use crate::domain::checksum::Crc64;
@@ -68,6 +66,12 @@ pub struct Transfer<'a> {
     pub deadline: Instant,
 }
 
+/// Whether an object of this size goes over as an upload, of which a worker that is cut short leaves a ledger.
+#[must_use]
+pub fn needs_upload(size: u64) -> bool {
+    size > PART_USUAL
+}
+
 /// What a transfer has done.
 #[derive(Debug)]
 pub struct Carried {
@@ -85,10 +89,10 @@ impl Transfer<'_> {
     /// # Errors
     /// [`Stop::StartOver`] where nothing was written because something moved, [`Stop::Failed`] otherwise.
     pub async fn run(&self, first: ObjectBody) -> Result<Carried, Stop> {
-        if self.state.size <= PART_USUAL {
-            self.in_one_pass(first).await
-        } else {
+        if needs_upload(self.state.size) {
             self.in_parts(first).await
+        } else {
+            self.in_one_pass(first).await
         }
     }
 

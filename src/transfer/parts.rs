@@ -5,21 +5,13 @@ use crate::clients::body::ObjectBody;
 use crate::clients::error::Kind;
 use crate::clients::upload::{Completed, Upload};
 use crate::domain::ledger::Ledger;
-use crate::domain::parts::{PART_USUAL, Part, PartPlan, StoredPart};
+use crate::domain::parts::{Part, PartPlan, StoredPart};
 use crate::error::{Stop, WorkError};
 use crate::resume::{Kept, Shelf};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::time::{timeout, timeout_at};
-
-/// Objects up to this size are all on their way at once: nothing of them is worth a ledger.
-const LEDGER_FROM: u64 = PARTS_IN_FLIGHT as u64 * PART_USUAL;
-/// Whether a copy of an object of this size leaves a ledger when it is cut short.
-#[must_use]
-pub fn leaves_ledger(size: u64) -> bool {
-    size > LEDGER_FROM
-}
 
 /// How long putting an upload away may take, after the deadline.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,7 +61,6 @@ impl Transfer<'_> {
     async fn passage(&self) -> Result<Passage<'_>, Stop> {
         let mut shelf = self
             .ledgers
-            .filter(|_| leaves_ledger(self.state.size))
             .map(|state| Shelf::new(state, self.backup, self.backup_key));
         let found = match &shelf {
             Some(known) => known.read().await.unwrap_or_else(|error| {

@@ -58,7 +58,7 @@ fn ping() -> Value {
     event("GET", "/ping", json!({}), "")
 }
 
-fn post(path: &str, body: &str) -> Value {
+pub(crate) fn post(path: &str, body: &str) -> Value {
     event("POST", path, json!({}), body)
 }
 

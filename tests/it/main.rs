@@ -10,6 +10,7 @@ mod entropy;
 mod events;
 mod handshakes;
 mod keys;
+mod kills;
 mod layers;
 mod mirror;
 mod moto;

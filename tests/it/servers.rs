@@ -205,6 +205,24 @@ impl Emulator {
         body
     }
 
+    /// Kills the function's own process, as a machine that fails does. Returns whether there was one.
+    pub(crate) fn kill_function(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
+        let children = tasks
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let killed = children.flat_map(|pids| {
+            let killed = pids.split_whitespace().map(|pid| {
+                let killed = Command::new("kill").args(["-KILL", pid]).status();
+                killed.is_ok_and(|status| status.success())
+            });
+            killed.collect::<Vec<_>>()
+        });
+        killed.filter(|killed| *killed).count() > 0
+    }
+
     /// What the function and the emulator have printed so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()

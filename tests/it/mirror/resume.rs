@@ -272,9 +272,9 @@ async fn a_chain_that_carries_nothing_over_ends() {
 }
 
 #[tokio::test]
-async fn what_is_all_on_its_way_at_once_has_no_ledger() {
+async fn what_goes_over_in_one_piece_has_no_ledger() {
     let world = World::resumable().await;
-    world.put("a", bytes(64 * MIB));
+    world.put("a", bytes(8 * MIB));
     assert_eq!(world.deliver([created("a")]).await.outcomes(), ["copied"]);
     let state = world
         .faults

@@ -101,6 +101,11 @@ impl Process {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has printed so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
