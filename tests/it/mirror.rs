@@ -8,3 +8,4 @@ mod objects;
 mod races;
 mod resume;
 mod rules;
+mod sweep;
