@@ -19,7 +19,7 @@ PARAMETERS ?= parameters.yaml
 SAM_FLAGS ?=
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
-.PHONY: help venv run demo test check fmt lint doc deny template build deploy invoke delete sizes cold-start memory clean
+.PHONY: help venv run demo test proof check fmt lint doc deny template build deploy invoke delete sizes cold-start memory clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ demo: ## The main job, step by step, each step checked; exits 0 only if all are 
 
 test: $(VENV) ## All tests
 	cargo test --features dev
+
+proof: ## Walk through every interleaving of a reconcile: states, properties, each rule's counter-example
+	cargo test --features dev --lib proof:: -- --nocapture --test-threads 1
 
 check: fmt lint doc deny template ## Format, lints, docs, licences, template, a real build, all tests
 	sam build --parameter-overrides Architecture=x86_64

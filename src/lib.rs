@@ -24,6 +24,8 @@ pub mod error;
 pub mod http;
 pub mod lambda;
 pub mod mirror;
+#[cfg(test)]
+mod proof;
 pub mod receipt;
 pub mod resume;
 pub mod summarise;
