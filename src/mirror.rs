@@ -168,7 +168,8 @@ impl Mirror<'_> {
                 let fitted = fit(&properties, &mark, class);
                 let rewrite = self.backup.rewrite(backup_key, &etag, &fitted.properties);
                 match rewrite.await {
-                    Err(e) if e.kind == Kind::Refused => {
+                    // Where it is gone, the next look says so; a store that shows it and does not find it takes a copy.
+                    Err(e) if matches!(e.kind, Kind::Refused | Kind::NoSuchKey) => {
                         let reason = format!("the backup does not copy in place: {e}");
                         self.starting_over(round, &reason);
                         return Err(Failure::Refused(WorkError::Backup(e)));

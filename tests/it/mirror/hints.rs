@@ -143,15 +143,16 @@ async fn what_a_script_copied_before_is_adopted_without_a_transfer() {
 
 #[tokio::test]
 async fn a_backup_that_does_not_copy_in_place_gets_the_bytes_again() {
-    let world = World::new().await;
-    world.put("a", "same");
-    world.store.put("backup", "a", "same");
-    world.faults.inject(
-        On::every().of("CopyObject"),
-        Fault::Status(400, "NotImplemented"),
-    );
-    assert_eq!(world.deliver([created("a")]).await.outcomes(), ["copied"]);
-    assert!(world.backup_object("a").is_some());
+    // The second as SeaweedFS does of a marker of a directory.
+    for (status, code) in [(400, "NotImplemented"), (404, "NoSuchKey")] {
+        let world = World::new().await;
+        world.put("a", "same");
+        world.store.put("backup", "a", "same");
+        let copies = On::every().of("CopyObject");
+        world.faults.inject(copies, Fault::Status(status, code));
+        assert_eq!(world.deliver([created("a")]).await.outcomes(), ["copied"]);
+        assert!(world.backup_object("a").is_some());
+    }
 }
 
 #[tokio::test]
