@@ -19,7 +19,7 @@ PARAMETERS ?= parameters.yaml
 SAM_FLAGS ?=
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
-.PHONY: help venv run demo test proof check fmt lint doc deny template build deploy invoke delete sizes cold-start memory clean
+.PHONY: help venv run demo test proof soak check fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror memory clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,7 +111,7 @@ sizes: ## The artefact, the function's tree of crates, the lines of every file
 	  END {print "lines      " s " in " NR " files of src, median " l[int((NR + 1) / 2)] ", longest " l[NR]; \
 	  for (i = NR; i > 0; i--) printf "%10d %s\n", l[i], f[i]}'
 
-# Both want a machine that is otherwise idle, wait for it, and say in their tables when it was not.
+# All of these want a machine that is otherwise idle, wait for it, and say in their tables when it was not.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 cold-start: $(VENV) ## Start to first poll and first answer, beside an empty function; the first TLS request
@@ -119,9 +119,28 @@ cold-start: $(VENV) ## Start to first poll and first answer, beside an empty fun
 	cargo build --release --locked --manifest-path bench/empty/Cargo.toml --target-dir $(TARGET)/empty
 	.venv/bin/python bench/cold_start.py $(TARGET)/release/hookwork $(TARGET)/empty/release/empty
 
-memory: $(VENV) ## Peak memory and CPU while 256 MiB and 1 GiB are mirrored, byte for byte
+# Rows of bench/rows.py; none: the usual ones, in about 25 minutes. BENCH_FLAGS="--alone" leaves the peers out.
+ROWS ?=
+BENCH_FLAGS ?=
+PEERS := .venv/.bench
+MEMS3 := $(TARGET)/mems3/release/mems3
+
+bench: $(PEERS) ## Time, CPU and memory beside other programs that copy: ROWS="1k 1g-tls"
+	cargo bench --quiet --features dev --bench pure
+	.venv/bin/python bench/pure.py $(TARGET)/criterion
+	$(MAKE) --no-print-directory mirror
+
+mirror: $(PEERS)
 	cargo build --release --bin hookwork
-	.venv/bin/python bench/memory.py $(TARGET)/release/hookwork
+	cargo build --release --locked --manifest-path bench/mems3/Cargo.toml --target-dir $(TARGET)/mems3
+	.venv/bin/python bench/mirror.py $(TARGET)/release/hookwork $(MEMS3) $(ROWS) $(BENCH_FLAGS)
+
+$(PEERS): $(VENV) bench/requirements.txt
+	.venv/bin/python -m pip install --quiet --requirement bench/requirements.txt
+	touch $@
+
+memory: ## Peak memory and CPU while 256 MiB and 1 GiB go through SeaweedFS, byte for byte
+	$(MAKE) --no-print-directory mirror ROWS="256m-weed 256m-weed-tls 1g-weed 1g-weed-tls" BENCH_FLAGS="--alone --limit 48"
 
 clean: ## Remove what was built; the installed tools stay
 	cargo clean

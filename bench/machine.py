@@ -34,6 +34,22 @@ def wait_until_idle(patience=float(os.environ.get("GATE", "60"))):
     return False
 
 
+class Meter:
+    """What ran between its start and its reading beside the processes that were meant to."""
+
+    def __init__(self, *pids):
+        self.pids = pids
+        self.began, self.busy, self.ours = time.monotonic(), busy_seconds(), self.spent()
+
+    def spent(self):
+        return sum(cpu_seconds(pid) for pid in self.pids)
+
+    def read(self, also=0.0):
+        """Time, CPU time of those processes, and CPU time of all others but for `also`, which is known to be ours too."""
+        wall, ours = time.monotonic() - self.began, self.spent() - self.ours
+        return wall, ours, busy_seconds() - self.busy - ours - also
+
+
 def status_of(pid, field):
     """A field of /proc/PID/status in KiB: VmHWM is the most memory that the process ever had."""
     with open(f"/proc/{pid}/status") as status:
@@ -64,6 +80,12 @@ def table(head, rows):
     for row in [head, *rows]:
         cells = [cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths))]
         print("  ".join(cells).rstrip(), flush=True)
+
+
+def markdown(head, rows):
+    """The same as a table for a document."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
 
 
 def tls_server(folder):

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tracing::field::display;
 
 /// Jobs of one delivery that run at a time.
-const JOBS_AT_A_TIME: usize = 8;
+const JOBS_AT_A_TIME: usize = 32;
 
 /// How long after its deadline a job that did not stop by itself is dropped.
 const GRACE: Duration = Duration::from_secs(2);
@@ -65,7 +65,7 @@ impl App {
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),
             sources: config.sources,
             origins: Mutex::default(),
-            limits: Limits::default(),
+            limits: Limits::of_memory(config.memory_mib),
             aws,
         })
     }

@@ -47,6 +47,8 @@ pub struct Config {
     pub topic_arn: Option<String>,
     /// The least important level that is logged.
     pub log_level: LevelFilter,
+    /// The function's memory as Lambda tells it, in MiB; elsewhere that of its smallest function.
+    pub memory_mib: usize,
 }
 
 /// What is wrong with the settings, a sentence each.
@@ -197,6 +199,9 @@ impl Config {
                 state_bucket,
                 topic_arn,
                 log_level,
+                memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+                    .and_then(|mib| mib.parse().ok())
+                    .unwrap_or(128),
             })
         } else {
             Err(ConfigError(problems))

@@ -16,10 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 /// Parts on their way at a time, of all objects together: enough for a store that takes 20 MB a second of each (AWS's own
-/// planning figure) to be no slower than the network of a function.
-const PARTS_IN_FLIGHT: usize = 8;
-/// What small objects may take of the memory, in KiB, all of them together.
-const BUFFERS_KIB: usize = 16 * 1024;
+/// planning figure) to be no slower than the network of the largest function. Each costs its two connections' buffers.
+const PARTS_IN_FLIGHT: usize = 16;
 /// How often a range is opened anew when its bytes break off. A streamed body cannot be rewound, so no layer below can.
 const ATTEMPTS: u32 = 4;
 
@@ -27,14 +25,18 @@ const ATTEMPTS: u32 = 4;
 #[derive(Debug)]
 pub struct Limits {
     parts: Semaphore,
+    /// In KiB.
     buffers: Semaphore,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// For a function of so much memory, in MiB: an eighth of it is for the bytes of small objects, within 16 and 64 MiB. Parts
+    /// of larger ones are streamed and take the same few in any.
+    #[must_use]
+    pub fn of_memory(mib: usize) -> Self {
         Self {
             parts: Semaphore::new(PARTS_IN_FLIGHT),
-            buffers: Semaphore::new(BUFFERS_KIB),
+            buffers: Semaphore::new((mib / 8).clamp(16, 64) * 1024),
         }
     }
 }

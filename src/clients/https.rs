@@ -22,7 +22,9 @@ use std::time::Duration;
 
 /// How many connections to a host may wait for their next request: those of all the parts on their way.
 const IDLE_CONNECTIONS: usize = 32;
-/// How long one may wait. What waited longer has most likely been closed by the far side, unseen while the function was
+/// What a connection may have in memory of a body, in bytes. More is no faster, and every part on its way has two of them.
+const BUFFER: usize = 128 << 10;
+/// How long a connection may wait. What waited longer has most likely been closed by the far side, unseen while the function was
 /// frozen.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -45,6 +47,7 @@ impl Https {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http1_max_buf_size(BUFFER)
             .build(Dial::new());
         Self(SharedHttpConnector::new(Calls(client)))
     }
