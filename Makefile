@@ -125,6 +125,11 @@ BENCH_FLAGS ?=
 PEERS := .venv/.bench
 MEMS3 := $(TARGET)/mems3/release/mems3
 
+soak: $(VENV) ## The long runs: hundreds of kills and faults, and 20 GiB across deadlines and kills (twice that of disk)
+	KILLS=300 CASES=1000 cargo test --features dev --test it -- --nocapture --test-threads 1 kills:: mirror::sweep::
+	cargo build --release --bin hookwork
+	.venv/bin/python bench/giant.py $(TARGET)/release/hookwork
+
 bench: $(PEERS) ## Time, CPU and memory beside other programs that copy: ROWS="1k 1g-tls"
 	cargo bench --quiet --features dev --bench pure
 	.venv/bin/python bench/pure.py $(TARGET)/criterion

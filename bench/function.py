@@ -23,7 +23,7 @@ class Function:
     It may not write a byte into any file, whatever the file system: the kernel would kill it (RLIMIT_FSIZE).
     """
 
-    def __init__(self, program, store, memory=1769, share=None):
+    def __init__(self, program, store, memory=1769, share=None, more=None):
         rapid = next((TOOLS.parent / "lib").glob("python*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"))
         port, api = free_ports(2)
         sources = {"vk": {"kind": "s3", "flavor": "vk", "endpoint": store.endpoint, "region": "ru-msk", "buckets": {"mcs0000000000/origin": {"prefix": ""}}}}
@@ -38,6 +38,7 @@ class Function:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": "900",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
         }
+        settings |= more or {}
         if store.ca:
             settings["SSL_CERT_FILE"] = str(store.ca)
         self.program, self.started = os.path.abspath(program), False

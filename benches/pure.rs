@@ -6,7 +6,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use hookwork::app::App;
 use hookwork::clients::Aws;
-use hookwork::clients::body::Crc64;
+use hookwork::domain::checksum::Crc64;
 use hookwork::config::Config;
 use hookwork::domain::delivery::{Delivery, DeliveryId};
 use hookwork::domain::handshake::VkChallenge;
