@@ -151,7 +151,7 @@ fn mirrors(criterion: &mut Criterion) {
         },
     };
     criterion.bench_function("fingerprint", |b| {
-        b.iter(|| black_box(&state).fingerprint())
+        b.iter(|| black_box(&state).fingerprint());
     });
     let mark = Some(Mark::of("vk/origin", &state));
     let backup = BackupState::Present {
@@ -180,6 +180,6 @@ fn bulk(criterion: &mut Criterion) {
     let frames = vec![Bytes::from(vec![7; FRAME]); (1 << 20) / FRAME];
     group.throughput(Throughput::Bytes(1 << 20));
     group.bench_function("CRC64NVME of 1 MiB", |b| {
-        b.iter(|| Crc64::of(black_box(&frames)))
+        b.iter(|| Crc64::of(black_box(&frames)));
     });
 }
