@@ -17,6 +17,8 @@ BUILT := .aws-sam/build/template.yaml
 PARAMETERS ?= parameters.yaml
 # More flags for sam, e.g. SAM_FLAGS="--stack-name second --no-confirm-changeset"
 SAM_FLAGS ?=
+# The stack that those flags name, else samconfig.toml's.
+STACK = $(or $(shell sed -n 's/.*--stack-name[ =]*\([^ ]*\).*/\1/p' <<< '$(SAM_FLAGS)'),hookwork)
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
 .PHONY: help venv run demo test proof soak check fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror memory clean
@@ -96,6 +98,8 @@ $(BUILT):
 
 delete: $(VENV) ## Remove the stack; the backup bucket and all that is in it stay
 	@echo 'The backup bucket stays as it is. To use it again, deploy with its name as BackupBucketName.'
+	@state=$$(aws cloudformation describe-stack-resource --stack-name $(STACK) --logical-resource-id StateBucket \
+	  --query StackResourceDetail.PhysicalResourceId --output text) && aws s3 rm --recursive --only-show-errors "s3://$$state"
 	sam delete $(SAM_FLAGS)
 
 # ---- Looking

@@ -23,7 +23,7 @@ import time
 
 from function import Function, created
 from machine import status_of, table
-from weed import Generated, Weed
+from weed import Weed
 
 GIB = 1 << 30
 KEY = "giant"
@@ -74,12 +74,12 @@ def main():
         store = Weed(folder, False)
         try:
             store.s3.create_bucket(Bucket="state")
-            made, began = Generated(size), time.monotonic()
-            store.s3.upload_fileobj(made, "origin", KEY)
+            began = time.monotonic()
+            store.generate(KEY, size)
             print(f"{arguments.gib:g} GiB put into the origin in {time.monotonic() - began:.0f} s", file=sys.stderr)
             run(arguments, store, size, chance)
             began = time.monotonic()
-            if store.digest("backup", KEY) != made.hash.hexdigest():
+            if not store.same(KEY):
                 sys.exit("the copy differs")
             print(f"The copy equals the original, byte for byte (SHA-256, read in {time.monotonic() - began:.0f} s).")
         finally:

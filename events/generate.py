@@ -290,6 +290,8 @@ ENVIRONMENT = {
         "SECRETS": compact(SECRETS),
         "SECRETS_ARN": "",
         "BACKUP_BUCKET": "backup",
+        # Nothing is resumed in a container: there is no such bucket at `make run`.
+        "STATE_BUCKET": "",
         "SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:hookwork-notices",
         "LOG_LEVEL": "info",
         "AWS_ENDPOINT_URL_S3": S3,

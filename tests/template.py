@@ -28,7 +28,7 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 # The function's environment, as README lists it, and no more: every name is one that this version of the function knows.
-SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "SNS_TOPIC_ARN", "LOG_LEVEL"}
+SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "LOG_LEVEL"}
 # Declared for `sam local` alone, which passes on only declared names; absent from a deployed function.
 LOCAL_ONLY = {"SECRETS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SNS"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -128,8 +128,8 @@ class Permissions(unittest.TestCase):
             # A bucket's objects are the only wildcard, behind the bucket's own ARN; a parameter's pattern takes no star.
             for text in strings(it["Resource"]):
                 if "*" in text:
-                    self.assertEqual(it["Sid"], "MirrorObjects")
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\})/\*$")
+                    self.assertIn(it["Sid"], ("MirrorObjects", "KeepLedgers"))
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/uploads)/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in role_statements():
@@ -144,6 +144,7 @@ class Permissions(unittest.TestCase):
                 "s3:PutObject",
                 "s3:DeleteObject",
                 "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
                 "s3:GetObjectTagging",
                 "s3:PutObjectTagging",
             },
@@ -151,8 +152,13 @@ class Permissions(unittest.TestCase):
 
     def test_a_missing_key_reads_404_because_the_bucket_may_be_listed(self):
         it = statement("TellMissingFromForbidden")
-        self.assertEqual(it["Action"], "s3:ListBucket")
+        self.assertEqual(it["Action"], ["s3:ListBucket", "s3:ListBucketMultipartUploads"])
         self.assertFalse([text for text in strings(it["Resource"]) if "/*" in text])
+
+    def test_the_state_is_for_ledgers_alone(self):
+        self.assertEqual(set(statement("KeepLedgers")["Action"]), {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
+        self.assertEqual(statement("KeepLedgers")["Resource"], {"Fn::Sub": "${StateBucket.Arn}/uploads/*"})
+        self.assertEqual(statement("TellMissingLedgersFromForbidden")["Action"], "s3:ListBucket")
 
     def test_the_role_publishes_reads_secrets_and_logs_and_no_more(self):
         actions = {action for it in role_statements() for action in as_list(it["Action"]) if not action.startswith("s3:")}
@@ -250,22 +256,8 @@ class Secrets(unittest.TestCase):
         self.assertEqual(the("AWS::SecretsManager::Secret")["UpdateReplacePolicy"], "Retain")
 
 
-class Backup(unittest.TestCase):
-    it = the("AWS::S3::Bucket")
-    properties = it["Properties"]
-
-    def test_outlives_the_stack_and_its_replacement(self):
-        for kind in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"):
-            self.assertEqual(the(kind)["DeletionPolicy"], "Retain")
-            self.assertEqual(the(kind)["UpdateReplacePolicy"], "Retain")
-
-    def test_is_made_only_when_none_is_given(self):
-        for kind in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"):
-            self.assertEqual(the(kind)["Condition"], "MakesBackupBucket")
-        self.assertEqual(TEMPLATE["Parameters"]["BackupBucketName"]["Default"], "")
-
-    def test_keeps_versions(self):
-        self.assertEqual(self.properties["VersioningConfiguration"], {"Status": "Enabled"})
+class Bucket:
+    """What every bucket of the stack must be: `name` is its logical id."""
 
     def test_blocks_public_access_in_all_four_ways(self):
         block = self.properties["PublicAccessBlockConfiguration"]
@@ -279,18 +271,53 @@ class Backup(unittest.TestCase):
     def test_is_encrypted(self):
         self.assertIn("ServerSideEncryptionConfiguration", self.properties["BucketEncryption"])
 
+    def test_answers_only_over_tls(self):
+        (it,) = TEMPLATE["Resources"][f"{self.name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual((it["Effect"], it["Principal"], it["Action"]), ("Deny", "*", "s3:*"))
+        self.assertEqual(it["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+        self.assertEqual(it["Resource"], [{"Fn::GetAtt": [self.name, "Arn"]}, {"Fn::Sub": "${%s.Arn}/*" % self.name}])
+
+    @property
+    def properties(self):
+        return TEMPLATE["Resources"][self.name]["Properties"]
+
+
+class State(Bucket, unittest.TestCase):
+    name = "StateBucket"
+
+    def test_goes_with_the_stack(self):
+        self.assertEqual(TEMPLATE["Resources"][self.name]["DeletionPolicy"], "Delete")
+
+    def test_a_ledger_outlives_the_upload_that_it_names(self):
+        (rule,) = self.properties["LifecycleConfiguration"]["Rules"]
+        uploads = TEMPLATE["Resources"]["BackupBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+        (days,) = [it["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for it in uploads if "AbortIncompleteMultipartUpload" in it]
+        self.assertEqual(rule["Prefix"], "uploads/")
+        self.assertGreater(rule["ExpirationInDays"], days)
+
+
+class Backup(Bucket, unittest.TestCase):
+    name = "BackupBucket"
+
+    def test_outlives_the_stack_and_its_replacement(self):
+        for name in ("BackupBucket", "BackupBucketPolicy"):
+            self.assertEqual(TEMPLATE["Resources"][name]["DeletionPolicy"], "Retain")
+            self.assertEqual(TEMPLATE["Resources"][name]["UpdateReplacePolicy"], "Retain")
+
+    def test_is_made_only_when_none_is_given(self):
+        for name in ("BackupBucket", "BackupBucketPolicy"):
+            self.assertEqual(TEMPLATE["Resources"][name]["Condition"], "MakesBackupBucket")
+        self.assertEqual(TEMPLATE["Parameters"]["BackupBucketName"]["Default"], "")
+
+    def test_keeps_versions(self):
+        self.assertEqual(self.properties["VersioningConfiguration"], {"Status": "Enabled"})
+
     def test_clears_abandoned_uploads_and_old_versions_and_nothing_current(self):
         rules = self.properties["LifecycleConfiguration"]["Rules"]
         self.assertTrue(any("AbortIncompleteMultipartUpload" in rule for rule in rules))
         self.assertTrue(any("NoncurrentVersionExpiration" in rule for rule in rules))
         for rule in rules:
             self.assertFalse({"ExpirationInDays", "ExpirationDate", "Transitions"} & set(rule))
-
-    def test_answers_only_over_tls(self):
-        (it,) = the("AWS::S3::BucketPolicy")["Properties"]["PolicyDocument"]["Statement"]
-        self.assertEqual((it["Effect"], it["Principal"], it["Action"]), ("Deny", "*", "s3:*"))
-        self.assertEqual(it["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
-        self.assertEqual(len(it["Resource"]), 2)
 
 
 class Topic(unittest.TestCase):
