@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 
 from machine import ROOT, children
@@ -60,7 +61,12 @@ class Function:
         self.invoke((ROOT / "events/ping.json").read_bytes())
 
     def invoke(self, event):
-        with urllib.request.urlopen(urllib.request.Request(self.url, data=event), timeout=1000) as answer:
+        """What the function answered, or what the emulator says of one that died (as a 502)."""
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(self.url, data=event), timeout=1000)
+        except urllib.error.HTTPError as died:
+            answer = died
+        with answer:
             self.started = True
             return json.load(answer)
 
