@@ -113,8 +113,9 @@ def run(arguments, store, size, chance):
             if ends[-1] == "done":
                 line = next(json.loads(line) for line in reversed(function.log) if b'"copied_bytes"' in line)
                 copied = line.get("fields", line)["copied_bytes"]
-                if copied != size - len(before) * part:
-                    sys.exit(f"the last attempt carried {copied} bytes, {size - len(before) * part} were missing")
+                missing = size - sum(min(part, size - (number - 1) * part) for number in before)
+                if copied != missing:
+                    sys.exit(f"the last attempt carried {copied} bytes, {missing} were missing")
             else:
                 part = file["part_size"]
                 if not before <= after:

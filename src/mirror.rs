@@ -17,7 +17,7 @@ use crate::domain::source::s3::BucketRule;
 use crate::error::{Stop, WorkError};
 use crate::resume;
 use crate::transfer::{self, Limits, Transfer};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Everything that one reconcile needs.
 #[derive(Debug)]
@@ -96,9 +96,12 @@ impl Mirror<'_> {
                 }
                 Step::Write(write, writing) => {
                     let round = writing.round();
+                    let uploads = matches!(&write, Write::Copy { state, .. } if transfer::needs_upload(state.size));
                     let written = self
                         .write(write, round, opened.take(), &backup_key, &mut done)
                         .await;
+                    // An upload that was completed has taken away what lay there before it.
+                    abandoned &= !(uploads && written.is_ok());
                     writing.written(written)?
                 }
                 Step::LookAgain(again) => {
@@ -196,10 +199,20 @@ impl Mirror<'_> {
     /// Drops the upload that an earlier worker left of this key, if there is one: what it would have copied is not wanted
     /// any more. Should that fail, the key is right all the same, and the backup's lifecycle rule drops it.
     async fn forget_upload(&self, backup_key: &str) {
-        if let Some(state) = self.ledgers
-            && let Err(error) = resume::forget(state, self.backup, backup_key).await
+        let Some(state) = self.ledgers else { return };
+        match timeout(
+            resume::STATE_TIMEOUT,
+            resume::forget(state, self.backup, backup_key),
+        )
+        .await
         {
-            tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, %error, "an upload that is not wanted any more could not be dropped");
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, %error, "an upload that is not wanted any more could not be dropped");
+            }
+            Err(_) => {
+                tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, "an upload that is not wanted any more was not dropped in time");
+            }
         }
     }
 

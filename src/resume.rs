@@ -9,11 +9,16 @@ use crate::domain::parts::{Part, StoredPart};
 use crate::domain::reconcile::Condition;
 use crate::error::Stop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// How many workers in a row may end without a part of their own before the upload is given up.
 const FRUITLESS_MAX: u32 = 5;
 /// How often a write of the ledger is tried that others get in between of.
 const ATTEMPTS: u32 = 8;
+
+/// How long anything waits for the state bucket.
+pub const STATE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A ledger as the state bucket has it.
 #[derive(Debug)]
@@ -83,7 +88,11 @@ impl<'a> Shelf<'a> {
                 ledger,
                 additions: 0,
             }),
-            pen: tokio::sync::Mutex::new(Pen { etag, covers: 0 }),
+            pen: tokio::sync::Mutex::new(Pen {
+                etag,
+                covers: 0,
+                broken: false,
+            }),
         }
     }
 
@@ -139,11 +148,17 @@ struct Pen {
     etag: ETag,
     /// How many of this worker's additions it has.
     covers: usize,
+    /// Whether the state bucket has failed: then nothing waits for it any more.
+    broken: bool,
 }
 
 /// Whether a conditional write found that somebody else was there.
-fn moved(error: &CallError) -> bool {
-    matches!(error.kind, Kind::PreconditionFailed | Kind::Conflict)
+#[must_use]
+pub fn moved(error: &CallError) -> bool {
+    matches!(
+        error.kind,
+        Kind::PreconditionFailed | Kind::Conflict | Kind::NoSuchKey | Kind::NotFound
+    )
 }
 
 impl Kept<'_> {
@@ -175,7 +190,7 @@ impl Kept<'_> {
             known.additions
         };
         let mut pen = self.pen.lock().await;
-        if pen.covers >= mine {
+        if pen.covers >= mine || pen.broken {
             return Ok(());
         }
         self.write(&mut pen).await
@@ -188,14 +203,28 @@ impl Kept<'_> {
                 (known.ledger.clone(), known.additions)
             };
             let condition = Condition::Unchanged(pen.etag.clone());
-            match self.shelf.write(&ledger, &condition).await {
+            let write = self.shelf.write(&ledger, &condition);
+            let Ok(written) = timeout(STATE_TIMEOUT, write).await else {
+                tracing::warn!(
+                    ledger = self.shelf.place,
+                    "the state bucket is slow: the parts go on without it"
+                );
+                pen.broken = true;
+                return Ok(());
+            };
+            match written {
                 Ok(etag) => {
-                    *pen = Pen { etag, covers };
+                    *pen = Pen {
+                        etag,
+                        covers,
+                        broken: false,
+                    };
                     return Ok(());
                 }
                 Err(error) if moved(&error) => self.merge(pen).await?,
                 Err(error) => {
                     self.warn(&error);
+                    pen.broken = true;
                     return Ok(());
                 }
             }
@@ -229,33 +258,39 @@ impl Kept<'_> {
         }
     }
 
-    /// Takes the ledger away: the upload is completed or dropped.
-    pub async fn clear(&self) {
+    /// Takes the ledger away: the upload is completed, or is to be dropped. Returns whether it was this one's to take.
+    pub async fn clear(&self) -> bool {
         let etag = self.pen.lock().await.etag.clone();
-        match self.shelf.state.delete(&self.shelf.place, &etag).await {
-            // Another worker writes to it, or has taken it away: it finds that the upload is gone.
-            Err(error) if !moved(&error) => self.warn(&error),
-            _ => {}
+        let delete = self.shelf.state.delete(&self.shelf.place, &etag);
+        match timeout(STATE_TIMEOUT, delete).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                // Another worker writes to it, or has taken it away: it finds that the upload is gone.
+                if !moved(&error) {
+                    self.warn(&error);
+                }
+                false
+            }
+            Err(_) => false,
         }
     }
 
-    /// Leaves the upload to the next worker. Returns how many in a row came no further, if they are too many.
-    pub async fn leave(&self) -> Option<u32> {
+    /// Leaves the upload to the next worker; `too_slow` where this one was out of time. Returns how many of those in a row came
+    /// no further, if they are too many.
+    pub async fn leave(&self, too_slow: bool) -> Option<u32> {
         let mut pen = self.pen.lock().await;
         {
             let mut known = self.known();
-            if known.ledger.finished() == known.began_with {
+            if too_slow && known.ledger.finished() == known.began_with {
                 known.ledger.fruitless += 1;
             } else if pen.covers == known.additions {
                 return None;
             }
-            if known.ledger.fruitless >= FRUITLESS_MAX {
-                return Some(known.ledger.fruitless);
-            }
         }
         // Parts whose note was on its way are noted too.
-        let _ = self.write(&mut pen).await;
-        None
+        self.write(&mut pen).await.ok()?;
+        let fruitless = self.known().ledger.fruitless;
+        (fruitless >= FRUITLESS_MAX).then_some(fruitless)
     }
 
     fn warn(&self, error: &CallError) {

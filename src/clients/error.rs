@@ -37,6 +37,9 @@ pub enum Kind {
     Unknown,
 }
 
+/// So many characters of a cause are kept.
+const CAUSE_MAX: usize = 1000;
+
 /// A call that failed.
 #[derive(Debug)]
 pub struct CallError {
@@ -58,11 +61,16 @@ impl CallError {
         place: impl Into<String>,
         cause: impl Into<String>,
     ) -> Self {
+        let mut cause = cause.into();
+        // A far side's own words, which may be many.
+        if let Some((end, _)) = cause.char_indices().nth(CAUSE_MAX) {
+            cause.truncate(end);
+        }
         Self {
             kind,
             operation,
             place: place.into(),
-            cause: cause.into(),
+            cause,
         }
     }
 

@@ -14,7 +14,7 @@ pub struct Ledger {
     pub key: String,
     /// The backup's id of the upload.
     pub upload: String,
-    /// The state of the origin that is copied; the upload was opened with its properties.
+    /// The state that is written, the mark among its properties: the upload was opened for it.
     pub fingerprint: Fingerprint,
     /// How it is cut.
     pub plan: PartPlan,
@@ -71,8 +71,12 @@ impl Ledger {
 
     /// Adds what another worker wrote of the same upload; a part that both finished stays as this one knows it.
     pub fn merge(&mut self, other: Self) {
+        let before = self.finished.len();
         for (number, part) in other.finished {
             self.finished.entry(number).or_insert(part);
+        }
+        if self.finished.len() > before {
+            self.fruitless = 0;
         }
     }
 
@@ -222,7 +226,9 @@ mod tests {
         assert_eq!(mine.fruitless, 0);
         theirs.add(&part(1, "another"));
         theirs.add(&part(2, "b"));
+        mine.fruitless = 3;
         mine.merge(theirs);
+        assert_eq!(mine.fruitless, 0, "somebody came further");
         let stands = |number| mine.stored(mine.plan.part(number).unwrap());
         assert_eq!(stands(1), Some(part(1, "a")));
         assert_eq!(stands(2), Some(part(2, "b")));

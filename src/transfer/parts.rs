@@ -5,16 +5,17 @@ use crate::clients::body::ObjectBody;
 use crate::clients::error::Kind;
 use crate::clients::upload::{Completed, Upload};
 use crate::domain::ledger::Ledger;
+use crate::domain::object::{Fingerprint, ObjectState};
 use crate::domain::parts::{Part, PartPlan, StoredPart};
 use crate::error::{Stop, WorkError};
-use crate::resume::{Kept, Shelf};
+use crate::resume::{self, Kept, STATE_TIMEOUT, Shelf};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::time::{timeout, timeout_at};
 
-/// How long putting an upload away may take, after the deadline.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long putting an upload away may take, after the deadline: less than the grace that a job has.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// No worker lives that long (Lambda's limit is 15 minutes): an upload that is older and in no ledger is nobody's.
 const ORPHANED_AFTER: Duration = Duration::from_secs(3600);
 
@@ -62,19 +63,25 @@ impl Transfer<'_> {
         let mut shelf = self
             .ledgers
             .map(|state| Shelf::new(state, self.backup, self.backup_key));
-        let found = match &shelf {
-            Some(known) => known.read().await.unwrap_or_else(|error| {
-                tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "no ledger can be read: this copy could not be resumed");
-                shelf = None;
-                None
-            }),
-            None => None,
-        };
-        if let (Some(shelf), Some(mut found)) = (&shelf, found) {
+        let mut found = None;
+        if let Some(known) = &shelf {
+            match timeout(STATE_TIMEOUT, known.read()).await {
+                Ok(Ok(file)) => found = file,
+                unread => {
+                    let reason = unread.map_or("it is slow".to_owned(), |read| {
+                        read.err().map(|e| e.to_string()).unwrap_or_default()
+                    });
+                    tracing::warn!(delivery.id = %self.delivery, object.key = self.key, reason, "no ledger can be read: this copy could not be resumed");
+                    shelf = None;
+                }
+            }
+        }
+        if let (Some(known), Some(mut found)) = (&shelf, found) {
             let ledger = found.ledger.take();
             let upload = |ledger: &Ledger| self.backup.upload(self.backup_key, &ledger.upload);
+            let mut gone = None;
             match ledger {
-                Some(mut ledger) if ledger.fingerprint == self.state.fingerprint() => {
+                Some(mut ledger) if ledger.fingerprint == self.wanted() => {
                     let upload = upload(&ledger);
                     match upload.listed().await {
                         Ok(listed) => {
@@ -83,14 +90,20 @@ impl Transfer<'_> {
                             return Ok(Passage {
                                 upload,
                                 plan: ledger.plan,
-                                kept: Some(shelf.go_on(found, ledger)),
+                                kept: Some(known.go_on(found, ledger)),
                                 carried: AtomicU64::new(0),
                             });
                         }
-                        Err(gone) if gone.kind == Kind::NoSuchUpload => {
-                            // Completed, perhaps, and then the backup is not what it was when it was looked at.
-                            shelf.clear(&found).await.map_err(Stop::of_write)?;
-                            return Err(Stop::StartOver(gone.to_string()));
+                        Err(error) if error.kind == Kind::NoSuchUpload => gone = Some(error),
+                        // It will never be listed: start anew.
+                        Err(error)
+                            if matches!(
+                                error.kind,
+                                Kind::Denied | Kind::NotFound | Kind::Refused
+                            ) =>
+                        {
+                            tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "an upload's parts cannot be listed");
+                            self.drop_upload(&upload).await;
                         }
                         Err(error) => return Err(Stop::Failed(WorkError::Backup(error))),
                     }
@@ -98,7 +111,18 @@ impl Transfer<'_> {
                 Some(of_another_state) => self.drop_upload(&upload(&of_another_state)).await,
                 None => {}
             }
-            shelf.clear(&found).await.map_err(Stop::of_write)?;
+            match (known.clear(&found).await, gone) {
+                // Completed, perhaps, and then the backup is not what it was when it was looked at.
+                (Ok(()), Some(gone)) => return Err(Stop::StartOver(gone.to_string())),
+                (Ok(()), None) => {}
+                (Err(error), _) if resume::moved(&error) => {
+                    return Err(Stop::StartOver(error.to_string()));
+                }
+                (Err(error), _) => {
+                    tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "an old ledger stays: this copy could not be resumed");
+                    shelf = None;
+                }
+            }
         }
         self.new_passage(shelf.as_ref()).await
     }
@@ -110,7 +134,10 @@ impl Transfer<'_> {
                 self.state.size
             )))
         })?;
-        self.drop_orphans().await;
+        // Only where it is known that no ledger names one of them.
+        if self.ledgers.is_none() || shelf.is_some() {
+            self.drop_orphans().await;
+        }
         let upload = self
             .backup
             .begin(self.backup_key, &self.properties)
@@ -118,10 +145,10 @@ impl Transfer<'_> {
             .map_err(Stop::of_write)?;
         let mut kept = None;
         if let Some(shelf) = shelf {
-            let ledger = Ledger::new(self.backup_key, upload.id(), self.state.fingerprint(), plan);
+            let ledger = Ledger::new(self.backup_key, upload.id(), self.wanted(), plan);
             match shelf.lay_down(ledger).await {
                 Ok(ledger) => kept = Some(ledger),
-                Err(e) if matches!(e.kind, Kind::PreconditionFailed | Kind::Conflict) => {
+                Err(e) if resume::moved(&e) => {
                     // Somebody else began at the same time: one upload is enough for both.
                     self.drop_upload(&upload).await;
                     return Err(Stop::StartOver(e.to_string()));
@@ -137,6 +164,15 @@ impl Transfer<'_> {
             kept,
             carried: AtomicU64::new(0),
         })
+    }
+
+    /// The state as it is written, mark and storage class included: an upload was opened for it, or for another one.
+    fn wanted(&self) -> Fingerprint {
+        let written = ObjectState {
+            properties: self.properties.clone(),
+            ..self.state.clone()
+        };
+        written.fingerprint()
     }
 
     /// Drops what workers left behind that died before they had noted their upload anywhere.
@@ -166,35 +202,47 @@ impl Transfer<'_> {
         }
     }
 
-    /// Puts away an upload that was not completed. With a ledger it stays for the next worker, whatever stopped this one: if
-    /// the origin has moved, that one drops it. But what the backup refused is not tried again with the same parts.
+    /// Puts away an upload that was not completed, in what is left of the time. With a ledger it stays for the next worker,
+    /// whatever stopped this one: if the origin has moved, that one drops it. But what the backup refused is not tried again
+    /// with the same parts.
     async fn left(&self, passage: &Passage<'_>, stop: Stop) -> Stop {
+        timeout_at(self.deadline + LEAVE_TIMEOUT, self.put_away(passage, stop))
+            .await
+            .unwrap_or(Stop::Failed(WorkError::OutOfTime(
+                "an upload could not be put away any more",
+            )))
+    }
+
+    async fn put_away(&self, passage: &Passage<'_>, stop: Stop) -> Stop {
         let refused =
             matches!(&stop, Stop::Failed(WorkError::Backup(e)) if e.kind == Kind::Refused);
-        if let (Some(kept), false) = (&passage.kept, refused) {
-            let Stop::Failed(error) = stop else {
-                return stop;
-            };
-            let fruitless = timeout(LEAVE_TIMEOUT, kept.leave()).await.ok().flatten();
-            let Some(attempts) = fruitless else {
-                return Stop::Failed(match error {
-                    WorkError::OutOfTime(_) => WorkError::Unfinished {
-                        finished: kept.finished(),
-                        parts: passage.plan.parts().len(),
-                    },
-                    error => error,
-                });
-            };
+        let Some(kept) = &passage.kept else {
+            // After a completion of unknown outcome too: what is dropped cannot land later.
+            self.drop_upload(&passage.upload).await;
+            return stop;
+        };
+        if refused {
             self.drop_upload(&passage.upload).await;
             kept.clear().await;
-            return Stop::Failed(WorkError::NoProgress(attempts));
+            return stop;
         }
-        // After a completion of unknown outcome too: what is dropped cannot land later.
-        self.drop_upload(&passage.upload).await;
-        if let Some(kept) = &passage.kept {
-            kept.clear().await;
+        let Stop::Failed(error) = stop else {
+            return stop;
+        };
+        let parts = passage.plan.parts().len();
+        let too_slow = matches!(error, WorkError::OutOfTime(_)) && kept.finished() < parts;
+        match kept.leave(too_slow).await {
+            // Whoever takes the ledger away drops the upload: nobody goes on with it.
+            Some(attempts) if kept.clear().await => {
+                self.drop_upload(&passage.upload).await;
+                Stop::Failed(WorkError::NoProgress(attempts))
+            }
+            _ if too_slow => Stop::Failed(WorkError::Unfinished {
+                finished: kept.finished(),
+                parts,
+            }),
+            _ => Stop::Failed(error),
         }
-        stop
     }
 
     async fn carry(&self, passage: &Passage<'_>, first: ObjectBody) -> Result<Completed, Stop> {

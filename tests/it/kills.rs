@@ -109,7 +109,7 @@ impl Soak {
         }
     }
 
-    /// Tells the function of a key; where it is to die, it has so many milliseconds. Returns whether it said that it is done.
+    /// Tells the function of a key; where it is to die, it has so many microseconds. Returns whether it said that it is done.
     fn tell(&mut self, key: &str, dies_after: Option<u64>) -> bool {
         self.attempts += 1;
         let mut hint = record("s3:ObjectCreated:Put", key);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 const MIB: usize = 1 << 20;
-/// Ten parts: more than are on their way at a time.
+/// Ten parts.
 const GIANT: usize = 80 * MIB;
 
 impl World {
@@ -253,6 +253,40 @@ async fn a_state_bucket_that_fails_costs_no_copy() {
         assert!(world.backup("giant").unwrap() == bytes(GIANT));
         assert_eq!(world.store.open_uploads("backup"), 0);
     }
+}
+
+#[tokio::test]
+async fn an_old_ledger_that_cannot_be_taken_away_costs_no_copy() {
+    let world = World::resumable().await;
+    world.put("giant", bytes(GIANT));
+    world.cut_after(2).await;
+    let other = bytes(9 * MIB);
+    world.put("giant", other.clone());
+    let delete = On::every().of("DeleteObject").bucket("state");
+    world
+        .faults
+        .inject(delete, Fault::Status(500, "InternalError"));
+    let answer = world.deliver([created("giant")]).await;
+    assert_eq!(answer.outcomes(), ["copied"]);
+    assert!(world.backup("giant").unwrap() == other);
+    // The ledger names an upload that is gone; the next reconcile takes it away.
+    world.faults.clear();
+    world.deliver([created("giant")]).await;
+    assert_eq!(world.store.keys("state"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_state_bucket_that_hangs_is_not_waited_for() {
+    let world = World::resumable().await;
+    world.put("giant", bytes(GIANT));
+    let hangs = On::nth(2).of("PutObject").bucket("state");
+    world
+        .faults
+        .inject(hangs, Fault::Delay(Duration::from_secs(600)));
+    let answer = world
+        .deliver_within(Duration::from_secs(25), [created("giant")])
+        .await;
+    assert_eq!(answer.outcomes(), ["copied"]);
 }
 
 #[tokio::test]
