@@ -17,7 +17,11 @@ use crate::domain::source::s3::BucketRule;
 use crate::error::{Stop, WorkError};
 use crate::resume;
 use crate::transfer::{self, Limits, Transfer};
+use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// How long a reconcile that is done waits for its cleaning up.
+const FORGET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Everything that one reconcile needs.
 #[derive(Debug)]
@@ -200,19 +204,13 @@ impl Mirror<'_> {
     /// any more. Should that fail, the key is right all the same, and the backup's lifecycle rule drops it.
     async fn forget_upload(&self, backup_key: &str) {
         let Some(state) = self.ledgers else { return };
-        match timeout(
-            resume::STATE_TIMEOUT,
-            resume::forget(state, self.backup, backup_key),
-        )
-        .await
-        {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, %error, "an upload that is not wanted any more could not be dropped");
-            }
-            Err(_) => {
-                tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, "an upload that is not wanted any more was not dropped in time");
-            }
+        let forget = resume::forget(state, self.backup, backup_key);
+        let forgotten = match timeout(FORGET_TIMEOUT, forget).await {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(late) => Err(late.to_string()),
+        };
+        if let Err(reason) = forgotten {
+            tracing::warn!(delivery.id = %self.delivery, object.key = %self.object.key, reason, "an upload that is not wanted any more could not be dropped");
         }
     }
 

@@ -9,16 +9,11 @@ use crate::domain::parts::{Part, StoredPart};
 use crate::domain::reconcile::Condition;
 use crate::error::Stop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::time::timeout;
 
 /// How many workers in a row may end without a part of their own before the upload is given up.
 const FRUITLESS_MAX: u32 = 5;
 /// How often a write of the ledger is tried that others get in between of.
 const ATTEMPTS: u32 = 8;
-
-/// How long anything waits for the state bucket.
-pub const STATE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A ledger as the state bucket has it.
 #[derive(Debug)]
@@ -62,7 +57,7 @@ impl<'a> Shelf<'a> {
     /// # Errors
     /// [`Kind::PreconditionFailed`] or [`Kind::Conflict`] where another worker was first.
     pub async fn lay_down(&self, ledger: Ledger) -> Result<Kept<'a>, CallError> {
-        let etag = self.write(&ledger, &Condition::Absent).await?;
+        let etag = self.write(ledger.to_json(), &Condition::Absent).await?;
         Ok(self.kept(ledger, etag))
     }
 
@@ -77,7 +72,7 @@ impl<'a> Shelf<'a> {
     /// # Errors
     /// As any conditional removal.
     pub async fn clear(&self, found: &Found) -> Result<(), CallError> {
-        self.state.delete(&self.place, &found.etag).await
+        self.state.remove_file(&self.place, &found.etag).await
     }
 
     fn kept(&self, ledger: Ledger, etag: ETag) -> Kept<'a> {
@@ -96,10 +91,8 @@ impl<'a> Shelf<'a> {
         }
     }
 
-    async fn write(&self, ledger: &Ledger, condition: &Condition) -> Result<ETag, CallError> {
-        self.state
-            .write_file(&self.place, ledger.to_json(), condition)
-            .await
+    async fn write(&self, json: Vec<u8>, condition: &Condition) -> Result<ETag, CallError> {
+        self.state.write_file(&self.place, json, condition).await
     }
 }
 
@@ -114,10 +107,7 @@ pub async fn forget(state: &Bucket, backup: &Bucket, key: &str) -> Result<(), Ca
         return Ok(());
     };
     if let Some(ledger) = &found.ledger {
-        match backup.upload(key, &ledger.upload).abort().await {
-            Err(error) if error.kind != Kind::NoSuchUpload => return Err(error),
-            _ => {}
-        }
+        backup.upload(key, &ledger.upload).abort().await?;
     }
     match shelf.clear(&found).await {
         Err(error) if !moved(&error) => Err(error),
@@ -198,21 +188,12 @@ impl Kept<'_> {
 
     async fn write(&self, pen: &mut Pen) -> Result<(), Stop> {
         for _ in 0..ATTEMPTS {
-            let (ledger, covers) = {
+            let (json, covers) = {
                 let known = self.known();
-                (known.ledger.clone(), known.additions)
+                (known.ledger.to_json(), known.additions)
             };
             let condition = Condition::Unchanged(pen.etag.clone());
-            let write = self.shelf.write(&ledger, &condition);
-            let Ok(written) = timeout(STATE_TIMEOUT, write).await else {
-                tracing::warn!(
-                    ledger = self.shelf.place,
-                    "the state bucket is slow: the parts go on without it"
-                );
-                pen.broken = true;
-                return Ok(());
-            };
-            match written {
+            match self.shelf.write(json, &condition).await {
                 Ok(etag) => {
                     *pen = Pen {
                         etag,
@@ -261,18 +242,14 @@ impl Kept<'_> {
     /// Takes the ledger away: the upload is completed, or is to be dropped. Returns whether it was this one's to take.
     pub async fn clear(&self) -> bool {
         let etag = self.pen.lock().await.etag.clone();
-        let delete = self.shelf.state.delete(&self.shelf.place, &etag);
-        match timeout(STATE_TIMEOUT, delete).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                // Another worker writes to it, or has taken it away: it finds that the upload is gone.
-                if !moved(&error) {
-                    self.warn(&error);
-                }
-                false
-            }
-            Err(_) => false,
+        let cleared = self.shelf.state.remove_file(&self.shelf.place, &etag).await;
+        // Else another worker writes to it, or has taken it away: it finds that the upload is gone.
+        if let Err(error) = &cleared
+            && !moved(error)
+        {
+            self.warn(error);
         }
+        cleared.is_ok()
     }
 
     /// Leaves the upload to the next worker; `too_slow` where this one was out of time. Returns how many of those in a row came

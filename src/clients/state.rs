@@ -1,4 +1,5 @@
-//! Our own small files in a bucket: read whole, written and removed under a condition.
+//! Our own small files in a bucket: read whole, written and removed under a condition, each within a few seconds, since work
+//! goes on without them.
 
 use super::bucket::{Bucket, Sight};
 use super::error::{CallError, Kind};
@@ -6,7 +7,11 @@ use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, Properties};
 use crate::domain::reconcile::Condition;
 use bytes::Bytes;
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long anything waits for one of these files.
+const FILE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest file that is read, in bytes.
 const FILE_MAX: u64 = 4 << 20;
 
@@ -14,17 +19,20 @@ impl Bucket {
     /// Reads a file, if there is one: its bytes, and the ETag that a change of it names.
     ///
     /// # Errors
-    /// The bucket did not answer, or denied; the file is longer than 4 MiB.
+    /// The bucket did not answer in time, or denied; the file is longer than 4 MiB.
     pub async fn read_file(&self, key: &str) -> Result<Option<(Vec<u8>, ETag)>, CallError> {
-        let Sight::Present(state, body) = self.look(key, FILE_MAX).await? else {
-            return Ok(None);
+        let read = async {
+            let Sight::Present(state, body) = self.look(key, FILE_MAX).await? else {
+                return Ok(None);
+            };
+            let bad = |cause: &str| self.bad_answer("GetObject", key, cause);
+            if state.size > FILE_MAX {
+                return Err(bad("no file of ours is that long"));
+            }
+            let bytes = body.collect().await.map_err(|cause| bad(&cause))?;
+            Ok(Some((bytes.concat(), state.etag)))
         };
-        let bad = |cause: &str| self.bad_answer("GetObject", key, cause);
-        if state.size > FILE_MAX {
-            return Err(bad("no file of ours is that long"));
-        }
-        let bytes = body.collect().await.map_err(|cause| bad(&cause))?;
-        Ok(Some((bytes.concat(), state.etag)))
+        self.in_time("GetObject", key, read).await
     }
 
     /// Writes a JSON file, if the condition holds. Returns its ETag.
@@ -42,9 +50,34 @@ impl Bucket {
         let mut properties = Properties::default();
         let kind = "application/json".to_owned();
         properties.headers.insert("content-type", kind);
-        let etag = self
-            .put(key, bytes, &properties, condition, checksum)
-            .await?;
-        etag.ok_or_else(|| CallError::new(Kind::BadAnswer, "PutObject", self.place(key), "no ETag"))
+        let put = self.put(key, bytes, &properties, condition, checksum);
+        let etag = self.in_time("PutObject", key, put).await?;
+        etag.ok_or_else(|| self.bad_answer("PutObject", key, "no ETag"))
+    }
+
+    /// Removes a file, if it is still this one.
+    ///
+    /// # Errors
+    /// As [`Bucket::delete`].
+    pub async fn remove_file(&self, key: &str, etag: &ETag) -> Result<(), CallError> {
+        self.in_time("DeleteObject", key, self.delete(key, etag))
+            .await
+    }
+
+    async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let late = |_| {
+            CallError::new(
+                Kind::Unknown,
+                operation,
+                self.place(key),
+                "no answer in time",
+            )
+        };
+        timeout(FILE_TIMEOUT, call).await.map_err(late)?
     }
 }

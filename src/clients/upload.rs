@@ -213,7 +213,7 @@ impl Upload {
         }
     }
 
-    /// Drops the upload and its parts.
+    /// Drops the upload and its parts, if it is still there.
     ///
     /// # Errors
     /// The store refused or did not answer: a lifecycle rule of the bucket must drop it then.
@@ -225,10 +225,10 @@ impl Upload {
             .bucket(&self.bucket.name)
             .key(sayable(&self.key))
             .upload_id(&self.id);
-        abort
-            .send()
-            .await
-            .map(drop)
-            .map_err(|e| CallError::of("AbortMultipartUpload", &self.place(), &e))
+        let aborted = abort.send().await.map(drop);
+        match aborted.map_err(|e| CallError::of("AbortMultipartUpload", &self.place(), &e)) {
+            Err(gone) if matches!(gone.kind, Kind::NoSuchUpload | Kind::NotFound) => Ok(()),
+            aborted => aborted,
+        }
     }
 }

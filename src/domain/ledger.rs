@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// What is known of an upload. Its finished parts only become more, so that workers who share one can merge what each knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
-    /// The key in the backup.
+    /// The key in the backup, for whoever reads the file: its name is a hash.
     pub key: String,
     /// The backup's id of the upload.
     pub upload: String,

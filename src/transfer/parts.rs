@@ -3,14 +3,13 @@
 use super::{ATTEMPTS, Carried, PARTS_IN_FLIGHT, Transfer};
 use crate::clients::body::ObjectBody;
 use crate::clients::error::Kind;
-use crate::clients::upload::{Completed, Upload};
+use crate::clients::upload::Upload;
 use crate::domain::ledger::Ledger;
 use crate::domain::object::{Fingerprint, ObjectState};
 use crate::domain::parts::{Part, PartPlan, StoredPart};
 use crate::error::{Stop, WorkError};
-use crate::resume::{self, Kept, STATE_TIMEOUT, Shelf};
+use crate::resume::{self, Kept, Shelf};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::time::{timeout, timeout_at};
 
@@ -24,8 +23,6 @@ struct Passage<'a> {
     upload: Upload,
     plan: PartPlan,
     kept: Option<Kept<'a>>,
-    /// Bytes that went over now.
-    carried: AtomicU64,
 }
 
 impl Passage<'_> {
@@ -48,11 +45,7 @@ impl Transfer<'_> {
                 if let Some(kept) = &passage.kept {
                     kept.clear().await;
                 }
-                Ok(Carried {
-                    etag: done.etag,
-                    checksum: done.checksum,
-                    bytes: passage.carried.into_inner(),
-                })
+                Ok(done)
             }
             Err(stop) => Err(self.left(&passage, stop).await),
         }
@@ -63,19 +56,14 @@ impl Transfer<'_> {
         let mut shelf = self
             .ledgers
             .map(|state| Shelf::new(state, self.backup, self.backup_key));
-        let mut found = None;
-        if let Some(known) = &shelf {
-            match timeout(STATE_TIMEOUT, known.read()).await {
-                Ok(Ok(file)) => found = file,
-                unread => {
-                    let reason = unread.map_or("it is slow".to_owned(), |read| {
-                        read.err().map(|e| e.to_string()).unwrap_or_default()
-                    });
-                    tracing::warn!(delivery.id = %self.delivery, object.key = self.key, reason, "no ledger can be read: this copy could not be resumed");
-                    shelf = None;
-                }
-            }
-        }
+        let found = match &shelf {
+            Some(known) => known.read().await.unwrap_or_else(|error| {
+                tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "no ledger can be read: this copy could not be resumed");
+                shelf = None;
+                None
+            }),
+            None => None,
+        };
         if let (Some(known), Some(mut found)) = (&shelf, found) {
             let ledger = found.ledger.take();
             let upload = |ledger: &Ledger| self.backup.upload(self.backup_key, &ledger.upload);
@@ -91,7 +79,6 @@ impl Transfer<'_> {
                                 upload,
                                 plan: ledger.plan,
                                 kept: Some(known.go_on(found, ledger)),
-                                carried: AtomicU64::new(0),
                             });
                         }
                         Err(error) if error.kind == Kind::NoSuchUpload => gone = Some(error),
@@ -158,12 +145,7 @@ impl Transfer<'_> {
                 }
             }
         }
-        Ok(Passage {
-            upload,
-            plan,
-            kept,
-            carried: AtomicU64::new(0),
-        })
+        Ok(Passage { upload, plan, kept })
     }
 
     /// The state as it is written, mark and storage class included: an upload was opened for it, or for another one.
@@ -192,8 +174,7 @@ impl Transfer<'_> {
 
     async fn drop_upload(&self, upload: &Upload) {
         let dropped = timeout(LEAVE_TIMEOUT, upload.abort()).await;
-        let gone = |kind| matches!(kind, Kind::NoSuchUpload | Kind::NotFound);
-        if !matches!(&dropped, Ok(Ok(()))) && !matches!(&dropped, Ok(Err(e)) if gone(e.kind)) {
+        if !matches!(dropped, Ok(Ok(()))) {
             tracing::warn!(
                 delivery.id = %self.delivery,
                 object.key = self.key,
@@ -216,16 +197,14 @@ impl Transfer<'_> {
     async fn put_away(&self, passage: &Passage<'_>, stop: Stop) -> Stop {
         let refused =
             matches!(&stop, Stop::Failed(WorkError::Backup(e)) if e.kind == Kind::Refused);
-        let Some(kept) = &passage.kept else {
+        let Some(kept) = passage.kept.as_ref().filter(|_| !refused) else {
             // After a completion of unknown outcome too: what is dropped cannot land later.
             self.drop_upload(&passage.upload).await;
+            if let Some(kept) = &passage.kept {
+                kept.clear().await;
+            }
             return stop;
         };
-        if refused {
-            self.drop_upload(&passage.upload).await;
-            kept.clear().await;
-            return stop;
-        }
         let Stop::Failed(error) = stop else {
             return stop;
         };
@@ -245,7 +224,7 @@ impl Transfer<'_> {
         }
     }
 
-    async fn carry(&self, passage: &Passage<'_>, first: ObjectBody) -> Result<Completed, Stop> {
+    async fn carry(&self, passage: &Passage<'_>, first: ObjectBody) -> Result<Carried, Stop> {
         let mut first = Some(first);
         let parts = passage.plan.parts().map(|part| {
             // The answer that the look opened is the first part, where the plan cuts it so.
@@ -256,11 +235,13 @@ impl Transfer<'_> {
             };
             self.part(passage, part, opened)
         });
-        let mut stored: Vec<_> = stream::iter(parts)
+        let done: Vec<(StoredPart, u64)> = stream::iter(parts)
             .buffer_unordered(PARTS_IN_FLIGHT)
             .try_collect()
             .await?;
-        stored.sort_by_key(|part: &StoredPart| part.number);
+        let bytes = done.iter().map(|(_, sent)| sent).sum();
+        let mut stored: Vec<_> = done.into_iter().map(|(part, _)| part).collect();
+        stored.sort_by_key(|part| part.number);
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -269,20 +250,28 @@ impl Transfer<'_> {
                 Err(busy) if busy.kind == Kind::Busy && attempt < ATTEMPTS => {
                     self.pause(attempt, 0, &busy).await;
                 }
-                done => return done.map_err(Stop::of_write),
+                done => {
+                    let done = done.map_err(Stop::of_write)?;
+                    return Ok(Carried {
+                        etag: done.etag,
+                        checksum: done.checksum,
+                        bytes,
+                    });
+                }
             }
         }
     }
 
+    /// Carries a part over, unless it stands. Returns how many bytes of it went over now.
     async fn part(
         &self,
         passage: &Passage<'_>,
         part: Part,
         mut opened: Option<ObjectBody>,
-    ) -> Result<StoredPart, Stop> {
+    ) -> Result<(StoredPart, u64), Stop> {
         let _slot = self.limits.parts.acquire().await.expect("never closed");
         if let Some(stands) = passage.stored(part) {
-            return Ok(stands);
+            return Ok((stands, 0));
         }
         let mut attempt = 0;
         let stored = loop {
@@ -324,11 +313,10 @@ impl Transfer<'_> {
                 done => break done?,
             }
         };
-        passage.carried.fetch_add(part.length, Ordering::Relaxed);
         if let Some(kept) = &passage.kept {
             // The part holds its slot until the ledger has it: what a death costs is never more than the parts on their way.
             kept.add(&stored).await?;
         }
-        Ok(stored)
+        Ok((stored, part.length))
     }
 }
