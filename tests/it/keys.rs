@@ -3,7 +3,7 @@
 
 use crate::conformance::{Server, client, keys::kept_by};
 use crate::servers::{Weed, unique};
-use crate::world::{far_sides, function};
+use crate::world::{far_sides, function, variables};
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::EncodingType;
@@ -70,12 +70,7 @@ impl Function {
             "kind": "s3", "flavor": flavor, "endpoint": s3_url, "region": "us-east-1", "buckets": {&*origin: {}},
         }});
         let secrets = json!({flavor: {"access_key_id": "local", "secret_access_key": "local"}});
-        let setting = |key: &str| match key {
-            "SOURCES" => Some(sources.to_string()),
-            "SECRETS" => Some(secrets.to_string()),
-            "BACKUP_BUCKET" => Some(backup.clone()),
-            _ => None,
-        };
+        let setting = variables(&sources, &secrets, &backup, None);
         let router = function(setting, s3_url, "", "").await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let hook = format!("http://{}/hooks/{flavor}", listener.local_addr().unwrap());

@@ -147,6 +147,12 @@ impl Soak {
         }
     }
 
+    /// Ledgers of uploads under way.
+    async fn ledgers(&self) -> usize {
+        let list = self.client.list_objects_v2().bucket(&self.buckets[2]);
+        list.send().await.unwrap().contents().len()
+    }
+
     /// Uploads that are open in the backup.
     async fn open_uploads(&self) -> usize {
         let list = self.client.list_multipart_uploads();
@@ -189,6 +195,7 @@ async fn a_function_that_is_killed_again_and_again_loses_nothing() {
     for (key, ..) in KEYS {
         assert!(soak.seen(0, key).await == soak.seen(1, key).await, "{key}");
     }
+    assert_eq!(soak.ledgers().await, 0);
     // An upload whose worker died between opening it and noting it is nobody's, until an hour has passed.
     assert!(soak.open_uploads().await <= soak.kills);
 }

@@ -5,7 +5,9 @@
 
 use crate::conformance::{Server, client, keys::kept_by};
 use crate::servers::{Weed, unique};
-use crate::world::{Answer, bytes, created, delivery, far_sides, function, record, removed, send};
+use crate::world::{
+    Answer, bytes, created, delivery, far_sides, function, record, removed, send, variables,
+};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -58,14 +60,8 @@ impl Mirrored {
         let sources = json!({"vk": {
             "kind": "s3", "flavor": "vk", "endpoint": url, "region": "us-east-1", "buckets": {format!("mcs1/{origin}"): {}},
         }});
-        let secrets =
-            json!({"vk": {"access_key_id": "local", "secret_access_key": "local"}}).to_string();
-        let setting = |key: &str| match key {
-            "SOURCES" => Some(sources.to_string()),
-            "SECRETS" => Some(secrets.clone()),
-            "BACKUP_BUCKET" => Some(backup.clone()),
-            _ => None,
-        };
+        let secrets = json!({"vk": {"access_key_id": "local", "secret_access_key": "local"}});
+        let setting = variables(&sources, &secrets, &backup, None);
         let router = function(setting, url, "", "").await;
         Self {
             client,

@@ -89,6 +89,26 @@ pub(crate) async fn function(
     hookwork::http::router(App::new(Config::from_lookup(setting).unwrap(), aws))
 }
 
+/// The variables of a function that mirrors into this bucket, by name.
+pub(crate) fn variables(
+    sources: &Value,
+    secrets: &Value,
+    backup: &str,
+    state: Option<&str>,
+) -> impl Fn(&str) -> Option<String> {
+    let known = [
+        ("SOURCES", Some(sources.to_string())),
+        ("SECRETS", Some(secrets.to_string())),
+        ("BACKUP_BUCKET", Some(backup.to_owned())),
+        ("STATE_BUCKET", state.map(ToOwned::to_owned)),
+        ("SNS_TOPIC_ARN", Some(TOPIC.to_owned())),
+    ];
+    move |key| {
+        let found = known.iter().find(|(name, _)| *name == key);
+        found.and_then(|(_, value)| value.clone())
+    }
+}
+
 /// Sends a request to a function's router.
 pub(crate) async fn send(router: axum::Router, request: Request<Body>) -> Answer {
     let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
@@ -147,14 +167,7 @@ impl World {
     ) -> Self {
         let (store, faults, topic, intdash, [s3_url, topic_url, intdash_url]) = far_sides().await;
         let (sources, secrets) = settings(&s3_url, &intdash_url);
-        let setting = |key: &str| match key {
-            "SOURCES" => Some(sources.to_string()),
-            "SECRETS" => Some(secrets.to_string()),
-            "BACKUP_BUCKET" => Some("backup".to_owned()),
-            "STATE_BUCKET" => state.map(ToOwned::to_owned),
-            "SNS_TOPIC_ARN" => Some(TOPIC.to_owned()),
-            _ => None,
-        };
+        let setting = variables(&sources, &secrets, "backup", state);
         let router = function(setting, &s3_url, &topic_url, &topic_url).await;
         Self {
             store,

@@ -12,6 +12,14 @@ const MIB: usize = 1 << 20;
 const GIANT: usize = 80 * MIB;
 
 impl World {
+    /// A world in which the copy of a giant was cut short, and how many of its parts stand.
+    async fn cut_short() -> (Self, usize) {
+        let world = Self::resumable().await;
+        world.put("giant", bytes(GIANT));
+        let stand = world.cut_after(4).await;
+        (world, stand)
+    }
+
     /// Delivers a giant's creation to a worker whose time is up after `parts` parts, or fewer on a slow machine. Returns how
     /// many stand then.
     async fn cut_after(&self, parts: usize) -> usize {
@@ -64,9 +72,7 @@ impl World {
 
 #[tokio::test]
 async fn a_worker_whose_time_is_up_leaves_its_upload_to_the_next() {
-    let world = World::resumable().await;
-    world.put("giant", bytes(GIANT));
-    let stand = world.cut_after(4).await;
+    let (world, stand) = World::cut_short().await;
     assert!((1..=4).contains(&stand));
     assert_eq!(world.finish_giant(&bytes(GIANT)).await, 10 - stand);
     assert_eq!(world.faults.count("CreateMultipartUpload"), 1);
@@ -95,9 +101,7 @@ async fn a_part_that_one_side_alone_vouches_for_is_copied_again() {
         |ledger| ledger["parts"][0][0] = 10.into(),
     ];
     for change in changes {
-        let world = World::resumable().await;
-        world.put("giant", bytes(GIANT));
-        let stand = world.cut_after(4).await;
+        let (world, stand) = World::cut_short().await;
         world.forge(change);
         assert_eq!(world.finish_giant(&bytes(GIANT)).await, 11 - stand);
     }
@@ -105,9 +109,7 @@ async fn a_part_that_one_side_alone_vouches_for_is_copied_again() {
 
 #[tokio::test]
 async fn a_checksum_that_is_wrong_in_the_ledger_is_refused_and_the_next_attempt_starts_anew() {
-    let world = World::resumable().await;
-    world.put("giant", bytes(GIANT));
-    world.cut_after(4).await;
+    let (world, _) = World::cut_short().await;
     world.forge(|ledger| ledger["parts"][0][2] = "rosUhgp5mIg=".into());
     assert_eq!(world.deliver([created("giant")]).await.status, 500);
     assert_eq!(world.backup("giant"), None);
@@ -117,9 +119,7 @@ async fn a_checksum_that_is_wrong_in_the_ledger_is_refused_and_the_next_attempt_
 
 #[tokio::test]
 async fn an_origin_that_moved_drops_the_upload_and_starts_anew() {
-    let world = World::resumable().await;
-    world.put("giant", bytes(GIANT));
-    world.cut_after(4).await;
+    let (world, _) = World::cut_short().await;
     let other = bytes(GIANT + 1).slice(1..);
     world.put("giant", other.clone());
     assert_eq!(world.finish_giant(&other).await, 10);
@@ -128,9 +128,7 @@ async fn an_origin_that_moved_drops_the_upload_and_starts_anew() {
 
 #[tokio::test]
 async fn an_origin_that_is_gone_drops_the_upload() {
-    let world = World::resumable().await;
-    world.put("giant", bytes(GIANT));
-    world.cut_after(4).await;
+    let (world, _) = World::cut_short().await;
     world.remove("giant");
     let answer = world.deliver([removed("giant")]).await;
     assert_eq!(answer.outcomes(), ["unchanged"]);
@@ -184,9 +182,7 @@ async fn a_completion_that_is_still_on_its_way_when_the_origin_goes_does_not_lan
 
 #[tokio::test]
 async fn an_upload_that_the_store_has_dropped_starts_anew() {
-    let world = World::resumable().await;
-    world.put("giant", bytes(GIANT));
-    world.cut_after(4).await;
+    let (world, _) = World::cut_short().await;
     world.forge(|ledger| ledger["upload"] = "long gone".into());
     world.store.age_uploads("backup", Duration::from_secs(7200));
     assert_eq!(world.finish_giant(&bytes(GIANT)).await, 10);
@@ -194,9 +190,7 @@ async fn an_upload_that_the_store_has_dropped_starts_anew() {
 
 #[tokio::test]
 async fn a_ledger_that_cannot_be_read_is_replaced() {
-    let world = World::resumable().await;
-    world.put("giant", bytes(GIANT));
-    world.cut_after(4).await;
+    let (world, _) = World::cut_short().await;
     world.forge(|ledger| ledger["version"] = 2.into());
     world.store.age_uploads("backup", Duration::from_secs(7200));
     assert_eq!(world.finish_giant(&bytes(GIANT)).await, 10);

@@ -2,9 +2,9 @@
 //! make the key right, and meanwhile the backup is what the origin once was.
 
 use crate::world::{World, bytes, created, removed};
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use hookwork::twin::faults::{Fault, On};
+use hookwork::twin::s3::Store;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -23,27 +23,33 @@ enum Change {
     Remove,
 }
 
+impl Change {
+    fn apply(self, store: &Store) {
+        match self {
+            Self::Small(seed) => store.put("origin", KEY, vec![seed; 100]),
+            Self::Large(seed) => {
+                let from = usize::from(seed);
+                store.put("origin", KEY, bytes(9 * MIB + from).slice(from..));
+            }
+            Self::Touch(seed) => {
+                if let Some(object) = store.get("origin", KEY) {
+                    let mut object = (*object).clone();
+                    let metadata = &mut object.properties.metadata;
+                    metadata.insert("touched".to_owned(), seed.to_string());
+                    store.put_object("origin", KEY, object);
+                }
+            }
+            Self::Remove => store.delete("origin", KEY),
+        }
+    }
+}
+
 /// All that a client sees of an object.
 type Seen = Option<(Vec<u8>, BTreeMap<String, String>)>;
 
 impl World {
     fn change(&self, change: Change) {
-        match change {
-            Change::Small(seed) => self.put(KEY, vec![seed; 100]),
-            Change::Large(seed) => {
-                let from = usize::from(seed);
-                self.put(KEY, bytes(9 * MIB + from).slice(from..));
-            }
-            Change::Touch(seed) => {
-                if let Some(object) = self.store.get("origin", KEY) {
-                    let mut object = (*object).clone();
-                    let metadata = &mut object.properties.metadata;
-                    metadata.insert("touched".to_owned(), seed.to_string());
-                    self.store.put_object("origin", KEY, object);
-                }
-            }
-            Change::Remove => self.remove(KEY),
-        }
+        change.apply(&self.store);
     }
 
     fn seen(&self, bucket: &str) -> Seen {
@@ -157,8 +163,7 @@ proptest! {
                 // While the function works, too: at its first calls.
                 let (store, of) = (world.store.clone(), *change);
                 if *nth < 5 {
-                    let moved = World::moves(store, of);
-                    world.faults.before(On::nth(*nth), moved);
+                    world.faults.before(On::nth(*nth), move || of.apply(&store));
                 } else {
                     world.change(of);
                 }
@@ -178,20 +183,4 @@ proptest! {
 
 fn cases() -> u32 {
     std::env::var("CASES").map_or(40, |cases| cases.parse().unwrap())
-}
-
-impl World {
-    /// The change as a hook of the store, for the middle of a delivery.
-    fn moves(
-        store: hookwork::twin::s3::Store,
-        change: Change,
-    ) -> impl Fn() + Send + Sync + 'static {
-        move || match change {
-            Change::Small(seed) | Change::Touch(seed) => {
-                store.put("origin", KEY, Bytes::from(vec![seed; 100]));
-            }
-            Change::Large(seed) => store.put("origin", KEY, bytes(9 * MIB + usize::from(seed))),
-            Change::Remove => store.delete("origin", KEY),
-        }
-    }
 }
