@@ -15,6 +15,9 @@ use tokio::time::{timeout, timeout_at};
 
 /// How long putting an upload away may take, after the deadline: less than the grace that a job has.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long dropping an upload may take while there is time: a store that handles the writes of a key one by one may need
+/// seconds where many workers meet.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 /// No worker lives that long (Lambda's limit is 15 minutes): an upload that is older and in no ledger is nobody's.
 const ORPHANED_AFTER: Duration = Duration::from_secs(3600);
 
@@ -173,7 +176,7 @@ impl Transfer<'_> {
     }
 
     async fn drop_upload(&self, upload: &Upload) {
-        let dropped = timeout(LEAVE_TIMEOUT, upload.abort()).await;
+        let dropped = timeout(DROP_TIMEOUT, upload.abort()).await;
         if !matches!(dropped, Ok(Ok(()))) {
             tracing::warn!(
                 delivery.id = %self.delivery,

@@ -276,6 +276,22 @@ async fn an_origin_whose_bytes_always_break_off_fails_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_slow_to_drop_an_upload_is_waited_for() {
+    let world = World::new().await;
+    world.put("a", bytes(9 * MIB));
+    let once = On::nth(1).of("CompleteMultipartUpload");
+    world
+        .faults
+        .inject(once, Fault::Status(412, "PreconditionFailed"));
+    world.faults.inject(
+        On::every().of("AbortMultipartUpload"),
+        Fault::Delay(Duration::from_secs(3)),
+    );
+    assert_eq!(world.deliver([created("a")]).await.outcomes(), ["copied"]);
+    assert_eq!(world.store.open_uploads("backup"), 0);
+}
+
+#[tokio::test]
 async fn work_that_does_not_fit_into_its_time_stops_cleanly() {
     let world = World::new().await;
     world.put("a", bytes(24 * MIB));
