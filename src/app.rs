@@ -77,6 +77,12 @@ impl App {
             .filter_map(|(name, source)| source.path().map(|path| (path, name.as_str())))
     }
 
+    /// Whether there is a source of this name.
+    #[must_use]
+    pub fn knows(&self, source: &str) -> bool {
+        self.sources.contains_key(source)
+    }
+
     /// Receives a delivery: opens it, and does what it asks for. `url_key` is the last segment of the URL after the
     /// source's name, if there is one.
     ///

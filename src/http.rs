@@ -176,6 +176,8 @@ async fn receive(
     };
     let (status, answer) = answer(id, received);
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // Where the source's name was left out of the registered URL, this is the url_key.
+    let source = app.knows(&source).then_some(source);
     if ours {
         tracing::error!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
     } else {

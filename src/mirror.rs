@@ -2,8 +2,9 @@
 //! said is not asked for.
 
 use crate::clients::body::ObjectBody;
-use crate::clients::bucket::{Bucket, Sight};
+use crate::clients::bucket::Bucket;
 use crate::clients::error::Kind;
+use crate::clients::look::Sight;
 use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;

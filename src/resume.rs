@@ -9,11 +9,15 @@ use crate::domain::parts::{Part, StoredPart};
 use crate::domain::reconcile::Condition;
 use crate::error::Stop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// How many workers in a row may end without a part of their own before the upload is given up.
 const FRUITLESS_MAX: u32 = 5;
 /// How often a write of the ledger is tried that others get in between of.
 const ATTEMPTS: u32 = 8;
+/// How long a part waits at most until the ledger has it.
+const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A ledger as the state bucket has it.
 #[derive(Debug)]
@@ -87,6 +91,7 @@ impl<'a> Shelf<'a> {
                 etag,
                 covers: 0,
                 broken: false,
+                lost: false,
             }),
         }
     }
@@ -106,8 +111,12 @@ pub async fn forget(state: &Bucket, backup: &Bucket, key: &str) -> Result<(), Ca
     let Some(found) = shelf.read().await? else {
         return Ok(());
     };
-    if let Some(ledger) = &found.ledger {
-        backup.upload(key, &ledger.upload).abort().await?;
+    // What the backup does not take for the id of an upload is none.
+    if let Some(ledger) = &found.ledger
+        && let Err(error) = backup.upload(key, &ledger.upload).abort().await
+        && error.kind != Kind::Refused
+    {
+        return Err(error);
     }
     match shelf.clear(&found).await {
         Err(error) if !moved(&error) => Err(error),
@@ -140,6 +149,8 @@ struct Pen {
     covers: usize,
     /// Whether the state bucket has failed: then nothing waits for it any more.
     broken: bool,
+    /// Whether the ledger is another's now, or gone.
+    lost: bool,
 }
 
 /// Whether a conditional write found that somebody else was there.
@@ -183,7 +194,11 @@ impl Kept<'_> {
         if pen.covers >= mine || pen.broken {
             return Ok(());
         }
-        self.write(&mut pen).await
+        let written = timeout(KEEP_TIMEOUT, self.write(&mut pen)).await;
+        written.unwrap_or_else(|_| {
+            pen.broken = true;
+            Ok(())
+        })
     }
 
     async fn write(&self, pen: &mut Pen) -> Result<(), Stop> {
@@ -195,19 +210,17 @@ impl Kept<'_> {
             let condition = Condition::Unchanged(pen.etag.clone());
             match self.shelf.write(json, &condition).await {
                 Ok(etag) => {
-                    *pen = Pen {
-                        etag,
-                        covers,
-                        broken: false,
-                    };
+                    (pen.etag, pen.covers, pen.broken) = (etag, covers, false);
                     return Ok(());
                 }
                 Err(error) if moved(&error) => self.merge(pen).await?,
                 Err(error) => {
                     self.warn(&error);
                     pen.broken = true;
-                    return Ok(());
                 }
+            }
+            if pen.broken {
+                return Ok(());
             }
         }
         // Others write all the time, and each takes over what it finds: what is missing will be copied again at worst.
@@ -220,6 +233,7 @@ impl Kept<'_> {
             Ok(found) => found,
             Err(error) => {
                 self.warn(&error);
+                pen.broken = true;
                 return Ok(());
             }
         };
@@ -233,10 +247,18 @@ impl Kept<'_> {
                 pen.etag = etag;
                 Ok(())
             }
-            _ => Err(Stop::StartOver(
-                "another worker has ended this upload".to_owned(),
-            )),
+            _ => {
+                pen.lost = true;
+                Err(Stop::StartOver(
+                    "another worker has ended this upload".to_owned(),
+                ))
+            }
         }
+    }
+
+    /// Whether the ledger turned out to be another's, or gone: then nobody goes on with this upload.
+    pub async fn is_lost(&self) -> bool {
+        self.pen.lock().await.lost
     }
 
     /// Takes the ledger away: the upload is completed, or is to be dropped. Returns whether it was this one's to take.

@@ -4,22 +4,20 @@
 //! overtaken by the first. What to do about it is the mirror's to decide.
 
 use super::blank::sayable;
-use super::body::{ObjectBody, Pieces};
+use super::body::Pieces;
 use super::error::{CallError, Kind};
-use super::object::{content_range, metadata, seen_by_head, state_of_get, tagging};
+use super::object::{metadata, seen_by_head, tagging};
 use crate::domain::checksum::Crc64;
-use crate::domain::object::{ETag, ObjectState, Properties};
-use crate::domain::reconcile::{BackupState, Condition, NoSuchKey};
+use crate::domain::object::{ETag, Properties};
+use crate::domain::reconcile::{BackupState, Condition};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 /// How long a small object's write may take.
@@ -32,15 +30,6 @@ pub(super) const ASSEMBLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub struct Bucket {
     pub(super) client: Client,
     pub(super) name: String,
-}
-
-/// What a read of a key found.
-#[derive(Debug)]
-pub enum Sight {
-    /// The object's state, and the bytes that were asked for.
-    Present(Box<ObjectState>, ObjectBody),
-    /// A bucket that answered says that there is no such key.
-    Missing(NoSuchKey),
 }
 
 impl Bucket {
@@ -63,146 +52,6 @@ impl Bucket {
 
     pub(super) fn bad_answer(&self, operation: &'static str, key: &str, cause: &str) -> CallError {
         CallError::new(Kind::BadAnswer, operation, self.place(key), cause)
-    }
-
-    /// Looks at an object, and opens its first `window` bytes, or all of it where it is shorter.
-    ///
-    /// # Errors
-    /// Anything but an object or the code `NoSuchKey`: denied, no such bucket, no answer.
-    pub async fn look(&self, key: &str, window: u64) -> Result<Sight, CallError> {
-        let get = || {
-            self.client
-                .get_object()
-                .bucket(&self.name)
-                .key(sayable(key))
-        };
-        let failed = |e| CallError::of("GetObject", &self.place(key), &e);
-        let mut answer = get()
-            .range(format!("bytes=0-{}", window - 1))
-            .send()
-            .await
-            .map_err(failed);
-        if answer.as_ref().is_err_and(|e| e.kind == Kind::NoSuchRange) {
-            // An empty object has no range.
-            answer = get().send().await.map_err(failed);
-        }
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(e) if e.kind == Kind::NoSuchKey => return Ok(Sight::Missing(NoSuchKey(()))),
-            Err(e) => return Err(e),
-        };
-        let tagged = answer.tag_count().is_some_and(|count| count > 0);
-        let (mut state, body) = self.opened(key, answer, 0..window)?;
-        if tagged {
-            state.properties.tags = self.tags(key).await?;
-        }
-        Ok(Sight::Present(Box::new(state), body))
-    }
-
-    /// Opens a range of an object, of this generation and no other.
-    ///
-    /// # Errors
-    /// [`Kind::PreconditionFailed`] where the object has changed since; [`Kind::BadAnswer`] where the store answers
-    /// another generation or another range than it was asked for.
-    pub async fn open(
-        &self,
-        key: &str,
-        etag: &ETag,
-        range: Range<u64>,
-    ) -> Result<ObjectBody, CallError> {
-        let header = format!("bytes={}-{}", range.start, range.end - 1);
-        let get = self
-            .client
-            .get_object()
-            .bucket(&self.name)
-            .key(sayable(key))
-            .range(header)
-            .if_match(etag.quoted());
-        let answer = get
-            .send()
-            .await
-            .map_err(|e| CallError::of("GetObject", &self.place(key), &e))?;
-        let (state, body) = self.opened(key, answer, range.clone())?;
-        if &state.etag != etag {
-            // Some stores ignore If-Match on reads.
-            return Err(CallError::new(
-                Kind::PreconditionFailed,
-                "GetObject",
-                self.place(key),
-                "the object has changed meanwhile",
-            ));
-        }
-        if body.length != range.end - range.start {
-            return Err(self.bad_answer("GetObject", key, "another range came than was asked for"));
-        }
-        Ok(body)
-    }
-
-    /// Reads the state out of a GET's answer, and insists on the range.
-    fn opened(
-        &self,
-        key: &str,
-        answer: GetObjectOutput,
-        asked: Range<u64>,
-    ) -> Result<(ObjectState, ObjectBody), CallError> {
-        let bad = |cause: &str| self.bad_answer("GetObject", key, cause);
-        let length = answer
-            .content_length()
-            .and_then(|n| u64::try_from(n).ok())
-            .ok_or_else(|| bad("no Content-Length"))?;
-        let size = match answer.content_range() {
-            Some(header) => {
-                let (first, last, total) = content_range(header)
-                    .ok_or_else(|| bad("a Content-Range that makes no sense"))?;
-                if first != asked.start
-                    || last + 1 != asked.end.min(total)
-                    || last + 1 - first != length
-                {
-                    return Err(bad("another range came than was asked for"));
-                }
-                total
-            }
-            // A whole object where a range was asked for: right only if it is no longer than the range.
-            None if asked.start == 0 && length <= asked.end => length,
-            None => return Err(bad("the store ignores ranges")),
-        };
-        let state =
-            state_of_get(&answer, size).ok_or_else(|| bad("no ETag or no Last-Modified"))?;
-        Ok((
-            state,
-            ObjectBody {
-                stream: answer.body,
-                length,
-            },
-        ))
-    }
-
-    /// The object's tags.
-    ///
-    /// # Errors
-    /// The store refused or did not answer. A store without tags has none.
-    pub async fn tags(&self, key: &str) -> Result<BTreeMap<String, String>, CallError> {
-        let answer = self
-            .client
-            .get_object_tagging()
-            .bucket(&self.name)
-            .key(sayable(key))
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(answer
-                .tag_set
-                .into_iter()
-                .map(|tag| (tag.key, tag.value))
-                .collect()),
-            Err(e)
-                if e.raw_response()
-                    .is_some_and(|response| response.status().as_u16() == 501) =>
-            {
-                Ok(BTreeMap::new())
-            }
-            Err(e) => Err(CallError::of("GetObjectTagging", &self.place(key), &e)),
-        }
     }
 
     /// Looks at a key of the backup.

@@ -24,6 +24,8 @@ use std::time::Duration;
 const IDLE_CONNECTIONS: usize = 32;
 /// What a connection may have in memory of a body, in bytes. More is no faster, and every part on its way has two of them.
 const BUFFER: usize = 128 << 10;
+/// How many headers an answer may have: user metadata of 2 KB is up to several hundred of them.
+const HEADERS_MAX: usize = 2048;
 /// How long a connection may wait. What waited longer has most likely been closed by the far side, unseen while the function was
 /// frozen.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -48,6 +50,7 @@ impl Https {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .http1_max_buf_size(BUFFER)
+            .http1_max_headers(HEADERS_MAX)
             .build(Dial::new());
         Self(SharedHttpConnector::new(Calls(client)))
     }

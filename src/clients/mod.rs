@@ -8,6 +8,7 @@ mod headers;
 pub mod https;
 pub mod intdash;
 pub mod listing;
+pub mod look;
 pub mod object;
 pub mod secrets;
 pub mod state;

@@ -1,7 +1,7 @@
 //! Our own small files in a bucket: read whole, written and removed under a condition, each within a few seconds, since work
 //! goes on without them.
 
-use super::bucket::{Bucket, Sight};
+use super::bucket::Bucket;
 use super::error::{CallError, Kind};
 use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, Properties};
@@ -16,20 +16,21 @@ const FILE_TIMEOUT: Duration = Duration::from_secs(5);
 const FILE_MAX: u64 = 4 << 20;
 
 impl Bucket {
-    /// Reads a file, if there is one: its bytes, and the ETag that a change of it names.
+    /// Reads a file, if there is one: its bytes, and the ETag that a change of it names. Of one that is longer than 4 MiB, and so
+    /// none of ours, no bytes.
     ///
     /// # Errors
-    /// The bucket did not answer in time, or denied; the file is longer than 4 MiB.
+    /// The bucket did not answer in time, or denied.
     pub async fn read_file(&self, key: &str) -> Result<Option<(Vec<u8>, ETag)>, CallError> {
         let read = async {
-            let Sight::Present(state, body) = self.look(key, FILE_MAX).await? else {
+            let Some((state, body, _)) = self.untagged(key, FILE_MAX).await? else {
                 return Ok(None);
             };
-            let bad = |cause: &str| self.bad_answer("GetObject", key, cause);
             if state.size > FILE_MAX {
-                return Err(bad("no file of ours is that long"));
+                return Ok(Some((Vec::new(), state.etag)));
             }
-            let bytes = body.collect().await.map_err(|cause| bad(&cause))?;
+            let bytes = body.collect().await;
+            let bytes = bytes.map_err(|cause| self.bad_answer("GetObject", key, &cause))?;
             Ok(Some((bytes.concat(), state.etag)))
         };
         self.in_time("GetObject", key, read).await

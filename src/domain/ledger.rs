@@ -62,6 +62,13 @@ impl Ledger {
         format!("uploads/{}.json", super::handshake::hex(&hash[..16]))
     }
 
+    /// Whether it is of an upload of this key and this state. The file is not ours alone to write, so nothing of it is taken
+    /// for granted that another one was meant for.
+    #[must_use]
+    pub fn is_of(&self, key: &str, fingerprint: &Fingerprint, size: u64) -> bool {
+        self.key == key && self.fingerprint == *fingerprint && self.plan.size() == size
+    }
+
     /// Adds a part that was finished.
     pub fn add(&mut self, part: &StoredPart) {
         let entry = (part.etag.clone(), part.checksum);

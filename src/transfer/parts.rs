@@ -72,7 +72,9 @@ impl Transfer<'_> {
             let upload = |ledger: &Ledger| self.backup.upload(self.backup_key, &ledger.upload);
             let mut gone = None;
             match ledger {
-                Some(mut ledger) if ledger.fingerprint == self.wanted() => {
+                Some(mut ledger)
+                    if ledger.is_of(self.backup_key, &self.wanted(), self.state.size) =>
+                {
                     let upload = upload(&ledger);
                     match upload.listed().await {
                         Ok(listed) => {
@@ -98,7 +100,7 @@ impl Transfer<'_> {
                         Err(error) => return Err(Stop::Failed(WorkError::Backup(error))),
                     }
                 }
-                Some(of_another_state) => self.drop_upload(&upload(&of_another_state)).await,
+                Some(of_another) => self.drop_upload(&upload(&of_another)).await,
                 None => {}
             }
             match (known.clear(&found).await, gone) {
@@ -209,6 +211,10 @@ impl Transfer<'_> {
             return stop;
         };
         let Stop::Failed(error) = stop else {
+            // With its ledger it waits for whoever wants this state again; without one nobody will.
+            if kept.is_lost().await {
+                self.drop_upload(&passage.upload).await;
+            }
             return stop;
         };
         let parts = passage.plan.parts().len();

@@ -1,6 +1,6 @@
 //! What senders see: routes, statuses and bodies.
 
-use crate::world::{SECRET, World, created, delivery, record, removed, secrets, vk};
+use crate::world::{Logs, SECRET, World, created, delivery, record, removed, secrets, vk};
 use axum::body::Body;
 use hookwork::twin::faults::{Fault, On};
 use http::{Method, Request};
@@ -88,6 +88,14 @@ async fn a_url_key_must_be_right_wherever_the_source_answers() {
     }
     for path in ["/hooks/vk/k3y", "/webhook/k3y"] {
         assert_eq!(world.post(path, ARTICLE).await.status, 200, "{path}");
+    }
+    // Registered without the source's name: what stands in its place must not get into the log.
+    for (path, line) in [("/hooks/k3y", "delivery"), ("/hooks/vk/k3y/x", "request")] {
+        let logs = Logs::new();
+        assert_eq!(world.post(path, ARTICLE).await.status, 404);
+        let told = logs.lines(line);
+        assert_eq!(told.len(), 1, "{path}");
+        assert!(!told[0].to_string().contains("k3y"), "{told:?}");
     }
     assert_eq!(
         article(self::secrets())

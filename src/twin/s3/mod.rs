@@ -87,6 +87,8 @@ async fn converse(stream: TcpStream, service: S3Service, faults: Faults) {
     });
     // It ends in an error when the client goes away or a fault closes the connection: both are normal here.
     let _ = http1::Builder::new()
+        // Metadata of 2 KB may be many.
+        .max_headers(2048)
         .serve_connection(TokioIo::new(stream), answer)
         .await;
 }

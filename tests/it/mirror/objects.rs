@@ -244,6 +244,52 @@ async fn tags_are_asked_for_only_where_the_origin_counts_some() {
 }
 
 #[tokio::test]
+async fn no_copy_has_the_tags_of_another_state() {
+    let world = World::new().await;
+    let tagged = |tag: &str| Properties {
+        tags: map(&[("state", tag)]),
+        ..Properties::default()
+    };
+    world.put_object("a", 10, &tagged("old"));
+    let (store, new) = (world.store.clone(), Object::new(bytes(11), tagged("new")));
+    world.faults.on_call("GetObjectTagging", 1, move || {
+        store.put_object("origin", "a", new.clone());
+    });
+    assert_eq!(world.deliver([created("a")]).await.outcomes(), ["copied"]);
+    assert_eq!(world.faults.count("PutObject"), 1, "the old bytes never");
+    let copy = world.backup_object("a").unwrap();
+    assert_eq!(
+        (copy.body().len(), &copy.properties.tags["state"][..]),
+        (11, "new")
+    );
+    // Gone while it is looked at.
+    let store = world.store.clone();
+    world.put_object("a", 12, &tagged("newer"));
+    world
+        .faults
+        .on_call("GetObjectTagging", 1, move || store.delete("origin", "a"));
+    assert_eq!(world.deliver([created("a")]).await.outcomes(), ["deleted"]);
+}
+
+#[tokio::test]
+async fn metadata_may_be_many() {
+    let world = World::new().await;
+    let names: Vec<_> = (0..400).map(|n| format!("m{n:03}")).collect();
+    let properties = Properties {
+        metadata: map(&names.iter().map(|name| (&name[..], "")).collect::<Vec<_>>()),
+        ..Properties::default()
+    };
+    for length in [10, 9 * MIB] {
+        world.put_object("a", length, &properties);
+        let copy = world.copy("a").await;
+        // What is more does not fit into one request.
+        assert!(copy.properties.metadata.len() > 150);
+    }
+    world.remove("a");
+    assert_eq!(world.deliver([removed("a")]).await.outcomes(), ["deleted"]);
+}
+
+#[tokio::test]
 async fn copies_have_the_storage_class_of_their_rule() {
     let world = World::with_rule(json!({"storage_class": "STANDARD_IA"})).await;
     let class = |key: &str| world.backup_object(key).unwrap().properties.storage_class;

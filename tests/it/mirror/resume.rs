@@ -312,3 +312,71 @@ async fn what_goes_over_in_one_piece_has_no_ledger() {
         .count();
     assert_eq!(state, 0);
 }
+
+#[tokio::test]
+async fn a_ledger_that_is_not_of_this_object_is_not_gone_by() {
+    type Change = fn(&mut Value);
+    let changes: [Change; 4] = [
+        |ledger| {
+            ledger["size"] = (16 * MIB).into();
+            ledger["parts"]
+                .as_array_mut()
+                .unwrap()
+                .retain(|part| part[0].as_u64() <= Some(2));
+        },
+        |ledger| ledger["size"] = (GIANT + 5).into(),
+        |ledger| ledger["key"] = "another".into(),
+        |ledger| ledger["upload"] = "".into(),
+    ];
+    for change in changes {
+        let (world, _) = World::cut_short().await;
+        world.forge(change);
+        let answer = world.deliver([created("giant")]).await;
+        assert_eq!(answer.outcomes(), ["copied"], "{answer:?}");
+        assert!(world.backup("giant").unwrap() == bytes(GIANT));
+        assert_eq!(world.store.keys("state"), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_lies_in_the_place_of_a_ledger_is_cleared_away() {
+    for file in [vec![b' '; 5 * MIB], b"{}".to_vec(), Vec::new()] {
+        let (world, _) = World::cut_short().await;
+        let place = world.store.keys("state").pop().unwrap();
+        world.store.put("state", &place, file.clone());
+        assert_eq!(
+            world.deliver([created("giant")]).await.outcomes(),
+            ["copied"]
+        );
+        assert!(world.backup("giant").unwrap() == bytes(GIANT));
+        assert_eq!(world.store.keys("state"), [""; 0]);
+    }
+    // An upload that no store would have given away.
+    let (world, _) = World::cut_short().await;
+    world.forge(|ledger| ledger["upload"] = "".into());
+    world.remove("giant");
+    assert_eq!(world.deliver([removed("giant")]).await.status, 200);
+    assert_eq!(world.store.keys("state"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_state_bucket_that_cannot_be_read_while_others_write_is_not_waited_for() {
+    let world = World::resumable().await;
+    world.put("giant", bytes(GIANT));
+    let hangs = Fault::Delay(Duration::from_secs(600));
+    let reads = On::nth(2).of("GetObject").bucket("state");
+    world.faults.inject(reads, hangs);
+    for nth in 2..=20 {
+        let conflict = Fault::Status(412, "PreconditionFailed");
+        world
+            .faults
+            .inject(On::nth(nth).of("PutObject").bucket("state"), conflict);
+    }
+    let answer = world.deliver([created("giant")]).await;
+    assert_eq!(answer.outcomes(), ["copied"], "{answer:?}");
+    assert_eq!(
+        world.faults.count("PutObject"),
+        2,
+        "the ledger's, and one that failed"
+    );
+}
