@@ -10,7 +10,7 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 /// Every variable that the function reads, but the SDK's own: README's table, the template and this list are one.
-pub const KEYS: [&str; 8] = [
+pub const KEYS: [&str; 9] = [
     "SOURCES",
     "SECRETS_ARN",
     "SECRETS",
@@ -18,6 +18,7 @@ pub const KEYS: [&str; 8] = [
     "STATE_BUCKET",
     "SNS_TOPIC_ARN",
     "QUEUE_URL",
+    "DEAD_LETTERS_URL",
     "LOG_LEVEL",
 ];
 
@@ -45,6 +46,10 @@ pub struct Config {
     pub state_bucket: Option<String>,
     /// Where notices go; there when a source of kind `intdash` is.
     pub topic_arn: Option<String>,
+    /// Where jobs are sent; without one they are performed before the answer.
+    pub queue_url: Option<String>,
+    /// Where jobs that cannot be done are put, with the reason.
+    pub dead_letters_url: Option<String>,
     /// The least important level that is logged.
     pub log_level: LevelFilter,
     /// The function's memory as Lambda tells it, in MiB; elsewhere that of its smallest function.
@@ -140,9 +145,23 @@ impl Config {
         ) {
             problems.push(format!("SNS_TOPIC_ARN is not set: source {name} is of kind intdash and needs a topic to publish to"));
         }
-        if get("QUEUE_URL").is_some() {
+        let (queue_url, dead_letters_url) = (get("QUEUE_URL"), get("DEAD_LETTERS_URL"));
+        for (key, value) in [
+            ("QUEUE_URL", &queue_url),
+            ("DEAD_LETTERS_URL", &dead_letters_url),
+        ] {
+            if let Some(value) = value
+                && !value.starts_with("https://")
+                && !value.starts_with("http://")
+            {
+                problems.push(format!(
+                    "{key}: expected the URL of an SQS queue, found \"{value}\""
+                ));
+            }
+        }
+        if dead_letters_url.is_some() && dead_letters_url == queue_url {
             problems.push(
-                "QUEUE_URL is not supported yet: leave it unset (the work is done inside the function)"
+                "DEAD_LETTERS_URL and QUEUE_URL are the same: a job that cannot be done would come for ever"
                     .to_owned(),
             );
         }
@@ -198,6 +217,8 @@ impl Config {
                 backup_bucket,
                 state_bucket,
                 topic_arn,
+                queue_url,
+                dead_letters_url,
                 log_level,
                 memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
                     .and_then(|mib| mib.parse().ok())
@@ -267,7 +288,7 @@ mod tests {
             "url: expected an http or https URL, found \"x\"",
             "path: expected a path like /webhook",
             "SECRETS and SECRETS_ARN are both set",
-            "QUEUE_URL is not supported yet",
+            "QUEUE_URL: expected the URL of an SQS queue, found \"q\"",
             "STATE_BUCKET: expected the name of a bucket",
             "LOG_LEVEL: expected",
             "SNS_TOPIC_ARN is not set: source j",

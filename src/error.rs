@@ -57,6 +57,12 @@ pub enum WorkError {
     /// The object is larger than S3 stores, or its key in the backup is longer than S3 takes.
     #[error("the backup cannot hold it: {0}")]
     DoesNotFit(String),
+    /// A job that waited in the queue is of a source or a bucket that the settings do not have any more.
+    #[error("the settings have no such source or bucket any more: {0}")]
+    NotConfigured(String),
+    /// A call to the queue failed.
+    #[error("queue: {0}")]
+    Queue(#[source] CallError),
     /// A job panicked; the others went on.
     #[error("the job panicked")]
     Panicked,
@@ -77,6 +83,25 @@ impl WorkError {
     #[must_use]
     pub fn denied(&self) -> bool {
         matches!(self, Self::Origin(call) | Self::Intdash(call) if call.kind == Kind::Denied)
+    }
+
+    /// Whether a write may take effect after this, because nobody waited for its answer.
+    #[must_use]
+    pub fn may_land(&self) -> bool {
+        match self {
+            Self::Backup(call) => call.kind == Kind::Unknown,
+            Self::OutOfTime(_) | Self::Panicked => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another attempt with the same settings would end as this one did.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::DoesNotFit(_) | Self::NoProgress(_) | Self::NotConfigured(_)
+        )
     }
 
     /// Whether the same call may go through in a moment.

@@ -198,12 +198,15 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Va
         Ok(Receipt::Answer(Answer::Signature(signature))) => {
             (StatusCode::OK, json!({ "signature": signature }))
         }
-        Ok(Receipt::Done(entries)) => {
-            let outcomes: Vec<_> = entries.iter().map(outcome).collect();
-            (
-                status_of(&entries),
-                json!({"delivery": id, "outcomes": outcomes}),
-            )
+        Ok(Receipt::Done { entries, queued }) => {
+            let status = status_of(&entries);
+            let outcomes: Vec<_> = entries.iter().filter_map(outcome).collect();
+            let answer = match (queued, status) {
+                (0, _) => json!({"delivery": id, "outcomes": outcomes}),
+                (_, StatusCode::OK) => json!({"delivery": id, "queued": queued}),
+                _ => json!({"delivery": id, "queued": queued, "outcomes": outcomes}),
+            };
+            (status, answer)
         }
         Err(Refusal::Rejected(rejection)) => {
             let status = match rejection {
@@ -239,13 +242,15 @@ fn status_of(entries: &[Entry]) -> StatusCode {
     }
 }
 
-fn outcome(entry: &Entry) -> Value {
+/// What has no outcome yet is not listed.
+fn outcome(entry: &Entry) -> Option<Value> {
     let word = match entry.ended {
+        Ended::Queued => return None,
         Ended::Well(outcome) => outcome.word(),
         Ended::Failed | Ended::Malformed => "failed",
         Ended::Forbidden => "ignored",
     };
-    match &entry.about {
+    Some(match &entry.about {
         About::Object { bucket, key } => {
             json!({"job": "mirror", "bucket": bucket, "key": key, "outcome": word})
         }
@@ -253,5 +258,5 @@ fn outcome(entry: &Entry) -> Value {
             json!({"job": "summary", "measurement": measurement, "outcome": word})
         }
         About::Nothing => json!({"outcome": word}),
-    }
+    })
 }

@@ -1,5 +1,7 @@
 //! The edge towards Lambda: every way in which the function can be started, told apart by the shape of the event.
 
+use crate::app::App;
+use crate::app::queue::Message;
 use crate::http::Arrival;
 use axum::Router;
 use axum::body::Body;
@@ -13,8 +15,9 @@ use lambda_http::aws_lambda_events::encodings::Body as LambdaBody;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, Error, LambdaEvent};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
@@ -31,6 +34,31 @@ enum Invocation {
     HttpV2(Http),
     /// API Gateway's REST API.
     RestV1(Http),
+    /// Messages of the queue.
+    Queue(Vec<Message>),
+}
+
+/// What Lambda makes of a batch of an SQS queue; of its many fields these. Any other queue-like service has another name.
+#[derive(Deserialize)]
+struct SqsEvent {
+    #[serde(rename = "Records")]
+    records: Vec<SqsRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SqsRecord {
+    event_source: String,
+    message_id: String,
+    receipt_handle: String,
+    body: String,
+    attributes: SqsAttributes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SqsAttributes {
+    approximate_receive_count: String,
 }
 
 /// A request, whatever brought it.
@@ -53,6 +81,21 @@ pub enum Response {
     HttpV2(ApiGatewayV2httpResponse),
     /// For a REST API.
     RestV1(ApiGatewayProxyResponse),
+    /// For a queue.
+    Queue(BatchResponse),
+}
+
+/// Which messages of a batch must come again; the others are done with. Lambda needs `ReportBatchItemFailures` to look.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    batch_item_failures: Vec<BatchItemFailure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItemFailure {
+    item_identifier: String,
 }
 
 /// Answers one invocation.
@@ -60,15 +103,35 @@ pub enum Response {
 /// # Errors
 /// The event has none of the known shapes: the invocation fails and says so.
 pub async fn dispatch(
+    app: Arc<App>,
     router: Router,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Response, Error> {
-    let invocation = parse(event.payload.get())?;
-    let (http, rest) = match invocation {
-        Invocation::HttpV2(http) => (http, false),
-        Invocation::RestV1(http) => (http, true),
-    };
-    let left = time_left(SystemTime::now(), deadline_of(&event.context), http.waiting);
+    let function_ends = deadline_of(&event.context);
+    match parse(event.payload.get())? {
+        Invocation::HttpV2(http) => answer(router, http, false, function_ends).await,
+        Invocation::RestV1(http) => answer(router, http, true, function_ends).await,
+        Invocation::Queue(messages) => {
+            let left = time_left(SystemTime::now(), function_ends, None);
+            let again = app.perform_batch(messages, Instant::now() + left).await;
+            let failures = again
+                .into_iter()
+                .map(|item_identifier| BatchItemFailure { item_identifier });
+            Ok(Response::Queue(BatchResponse {
+                batch_item_failures: failures.collect(),
+            }))
+        }
+    }
+}
+
+/// Answers a request, as a REST API or an HTTP API wants it.
+async fn answer(
+    router: Router,
+    http: Http,
+    rest: bool,
+    function_ends: SystemTime,
+) -> Result<Response, Error> {
+    let left = time_left(SystemTime::now(), function_ends, http.waiting);
     let mut request = Request::new(Body::from(http.body));
     *request.method_mut() = http.method;
     *request.headers_mut() = http.headers;
@@ -127,8 +190,19 @@ fn time_left(
 }
 
 fn parse(event: &str) -> Result<Invocation, Error> {
-    let request = serde_json::from_str::<LambdaRequest>(event)
-        .map_err(|_| "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), or of a Function URL")?;
+    const EXPECTED: &str = "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), of a Function URL, or of an SQS queue";
+    if let Ok(SqsEvent { records }) = serde_json::from_str(event) {
+        if records
+            .iter()
+            .any(|record| record.event_source != "aws:sqs")
+        {
+            return Err(EXPECTED.into());
+        }
+        return Ok(Invocation::Queue(
+            records.into_iter().map(Message::from).collect(),
+        ));
+    }
+    let request = serde_json::from_str::<LambdaRequest>(event).map_err(|_| EXPECTED)?;
     match request {
         LambdaRequest::ApiGatewayV2(v2) => {
             let context = v2.request_context;
@@ -180,7 +254,23 @@ fn parse(event: &str) -> Result<Invocation, Error> {
                 waiting: Some((at(context.request_time_epoch), REST_API_WAITS)),
             }))
         }
-        _ => Err("expected an event of an API Gateway, or of a Function URL".into()),
+        _ => Err(EXPECTED.into()),
+    }
+}
+
+impl From<SqsRecord> for Message {
+    fn from(record: SqsRecord) -> Self {
+        Self {
+            id: record.message_id,
+            receipt_handle: record.receipt_handle,
+            body: record.body,
+            // A count that is none is that of a first time: nothing is given up for it.
+            receives: record
+                .attributes
+                .approximate_receive_count
+                .parse()
+                .unwrap_or(1),
+        }
     }
 }
 

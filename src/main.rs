@@ -21,9 +21,10 @@ async fn main() -> Result<(), Error> {
         std::process::exit(1);
     }
     telemetry::init(config.log_level);
-    let router = http::router(App::new(config, Aws::from_environment().await));
+    let app = App::new(config, Aws::from_environment().await);
+    let router = http::router(app.clone());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<_>| {
-        lambda::dispatch(router.clone(), event)
+        lambda::dispatch(app.clone(), router.clone(), event)
     }))
     .await
 }

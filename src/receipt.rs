@@ -10,8 +10,13 @@ use crate::error::WorkError;
 pub enum Receipt {
     /// The answer to its challenge.
     Answer(Answer),
-    /// What became of each job or record, in the order of the wire.
-    Done(Vec<Entry>),
+    /// What became of its jobs and records.
+    Done {
+        /// One for each, in the order of the wire.
+        entries: Vec<Entry>,
+        /// How many jobs are in the queue.
+        queued: usize,
+    },
 }
 
 /// What became of one job or one record.
@@ -44,6 +49,8 @@ pub enum About {
 pub enum Ended {
     /// As it should.
     Well(Outcome),
+    /// It is in the queue.
+    Queued,
     /// It should be tried again.
     Failed,
     /// Its project or bucket is not on the allow-list.

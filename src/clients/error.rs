@@ -41,7 +41,7 @@ pub enum Kind {
 const CAUSE_MAX: usize = 1000;
 
 /// A call that failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CallError {
     /// What it means to the caller.
     pub kind: Kind,

@@ -10,6 +10,7 @@ pub mod intdash;
 pub mod listing;
 pub mod look;
 pub mod object;
+pub mod queue;
 pub mod secrets;
 pub mod state;
 pub mod topic;
@@ -38,8 +39,8 @@ pub struct Aws {
     https: Https,
     sdk: SdkConfig,
     s3_endpoint: Option<String>,
-    sns_endpoint: Option<String>,
-    secrets_endpoint: Option<String>,
+    /// Of everything else, where the environment does not say it.
+    endpoint: Option<String>,
 }
 
 impl Aws {
@@ -56,14 +57,13 @@ impl Aws {
             https,
             sdk,
             s3_endpoint,
-            sns_endpoint: None,
-            secrets_endpoint: None,
+            endpoint: None,
         }
     }
 
-    /// Endpoints of this machine's, with any credentials.
+    /// Endpoints of this machine, of S3 and of all other services, with any credentials.
     #[cfg(feature = "dev")]
-    pub async fn local(s3_endpoint: &str, sns_endpoint: &str, secrets_endpoint: &str) -> Self {
+    pub async fn local(s3_endpoint: &str, endpoint: &str) -> Self {
         let credentials = Credentials::new("local", "local", None, None, "local");
         let https = Https::new();
         let sdk = defaults(&https)
@@ -75,8 +75,7 @@ impl Aws {
             https,
             sdk,
             s3_endpoint: Some(s3_endpoint.to_owned()),
-            sns_endpoint: Some(sns_endpoint.to_owned()),
-            secrets_endpoint: Some(secrets_endpoint.to_owned()),
+            endpoint: Some(endpoint.to_owned()),
         }
     }
 
@@ -113,10 +112,20 @@ impl Aws {
     #[must_use]
     pub fn topic(&self, arn: &str) -> topic::Topic {
         let mut config = aws_sdk_sns::config::Builder::from(&self.sdk);
-        if let Some(endpoint) = &self.sns_endpoint {
+        if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint);
         }
         topic::Topic::new(aws_sdk_sns::Client::from_conf(config.build()), arn)
+    }
+
+    /// The client of a queue.
+    #[must_use]
+    pub fn queue(&self, url: &str) -> queue::Queue {
+        let mut config = aws_sdk_sqs::config::Builder::from(&self.sdk);
+        if let Some(endpoint) = &self.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        queue::Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), url)
     }
 
     /// The client of the intdash server at this base URL.
@@ -133,7 +142,7 @@ impl Aws {
             .build();
         let mut config =
             aws_sdk_secretsmanager::config::Builder::from(&self.sdk).timeout_config(limit);
-        if let Some(endpoint) = &self.secrets_endpoint {
+        if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint);
         }
         aws_sdk_secretsmanager::Client::from_conf(config.build())

@@ -1,6 +1,9 @@
-//! One idempotent unit of work, and how it ended.
+//! One idempotent unit of work, its wire form, and how it ended.
 
+use super::delivery::DeliveryId;
 use super::event::{Event, MeasurementRef, ObjectRef};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// One idempotent unit of work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +12,102 @@ pub enum Job {
     Mirror(ObjectRef),
     /// Summarise this measurement and publish the notice.
     Summary(MeasurementRef),
+}
+
+/// The queue's body. What was ever written is read for ever: a queue and its dead letters outlive a deployment, so a change
+/// is a new version beside this one.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    version: u32,
+    delivery: Uuid,
+    work: WireWork,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum WireWork {
+    Mirror {
+        source: String,
+        origin: String,
+        key: String,
+    },
+    Summary {
+        source: String,
+        project: String,
+        measurement: String,
+    },
+}
+
+const VERSION: u32 = 1;
+
+impl Job {
+    /// As it goes into the queue: JSON, in the characters that SQS takes. `delivery` is what it is done for, as the log names
+    /// it.
+    #[must_use]
+    pub fn to_json(&self, delivery: DeliveryId) -> String {
+        let work = match self {
+            Self::Mirror(object) => WireWork::Mirror {
+                source: object.source.clone(),
+                origin: object.origin.clone(),
+                key: object.key.clone(),
+            },
+            Self::Summary(of) => WireWork::Summary {
+                source: of.source.clone(),
+                project: of.project.clone(),
+                measurement: of.measurement.clone(),
+            },
+        };
+        let wire = Wire {
+            version: VERSION,
+            delivery: delivery.0,
+            work,
+        };
+        let json = serde_json::to_string(&wire).expect("strings and a number");
+        // Two characters that a key may have and SQS refuses; JSON itself escapes the others.
+        json.replace('\u{fffe}', "\\ufffe")
+            .replace('\u{ffff}', "\\uffff")
+    }
+
+    /// Reads what [`Self::to_json`] wrote, in this version of the program or an earlier one.
+    ///
+    /// # Errors
+    /// A sentence: it is no job, or one of a later version.
+    pub fn from_json(json: &str) -> Result<(Self, DeliveryId), String> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let not = |e: serde_json::Error| format!("this is no job: {e}");
+        let Version { version } = serde_json::from_str(json).map_err(not)?;
+        if version != VERSION {
+            return Err(format!(
+                "a job of version {version}: this program knows version {VERSION}"
+            ));
+        }
+        let wire: Wire = serde_json::from_str(json).map_err(not)?;
+        let job = match wire.work {
+            WireWork::Mirror {
+                source,
+                origin,
+                key,
+            } => Self::Mirror(ObjectRef {
+                source,
+                origin,
+                key,
+            }),
+            WireWork::Summary {
+                source,
+                project,
+                measurement,
+            } => Self::Summary(MeasurementRef {
+                source,
+                project,
+                measurement,
+            }),
+        };
+        Ok((job, DeliveryId(wire.delivery)))
+    }
 }
 
 /// How a job ended. What should be tried again is an error instead.
@@ -48,5 +147,76 @@ pub fn plan(event: &Event) -> Vec<Job> {
         Event::Object(readings) => readings.iter().cloned().map(Job::Mirror).collect(),
         Event::Measurement(measurement) => vec![Job::Summary(measurement.clone())],
         Event::Nothing { .. } | Event::Forbidden { .. } | Event::Malformed(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mirror(key: &str) -> Job {
+        Job::Mirror(ObjectRef {
+            source: "vk".to_owned(),
+            origin: "mcs1/b".to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    fn id() -> DeliveryId {
+        DeliveryId(Uuid::from_u128(7))
+    }
+
+    /// What a version of this program has sent must be read by every later one.
+    #[test]
+    fn reads_the_first_version() {
+        let golden = [
+            (
+                mirror("a \"b\"/é"),
+                r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"mirror":{"source":"vk","origin":"mcs1/b","key":"a \"b\"/é"}}}"#,
+            ),
+            (
+                Job::Summary(MeasurementRef {
+                    source: "intdash".to_owned(),
+                    project: "p".to_owned(),
+                    measurement: "m".to_owned(),
+                }),
+                r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"summary":{"source":"intdash","project":"p","measurement":"m"}}}"#,
+            ),
+        ];
+        for (job, json) in golden {
+            assert_eq!(job.to_json(id()), json);
+            assert_eq!(Job::from_json(json), Ok((job, id())));
+        }
+    }
+
+    #[test]
+    fn says_what_it_cannot_read() {
+        let later = mirror("a").to_json(id()).replacen('1', "2", 1);
+        let found = Job::from_json(&later.replace("work", "labour")).unwrap_err();
+        assert!(found.contains("version 2"), "{found}");
+        for no_job in [
+            "",
+            "{}",
+            "[1]",
+            "{\"version\":1}",
+            "{\"version\":1,\"work\":{}}",
+        ] {
+            let found = Job::from_json(no_job).unwrap_err();
+            assert!(found.starts_with("this is no job: "), "{found}");
+        }
+        let more = mirror("a").to_json(id()).replacen('{', "{\"more\":1,", 1);
+        assert!(Job::from_json(&more).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_travels_in_the_characters_that_sqs_takes(key in "\\PC{0,8}[\\x00-\\x1f\\u{7f}\\u{fffe}\\u{ffff}]{0,4}.{0,8}") {
+            let job = mirror(&key);
+            let json = job.to_json(id());
+            let taken = |c| matches!(c, '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+            prop_assert!(json.chars().all(taken));
+            prop_assert_eq!(Job::from_json(&json), Ok((job, id())));
+        }
     }
 }

@@ -229,7 +229,7 @@ async fn a_source_without_its_secret_fails_alone() {
     assert_eq!(refused["delivery.id"], body["delivery"]);
     assert_eq!(
         refused["cause"],
-        "source intdash has no secret: it wants secrets (the signing secrets) and api_token"
+        "source intdash has no secret: it wants secrets (the signing secrets)"
     );
 }
 

@@ -69,7 +69,7 @@ fn first_handshake(url: &str) -> Duration {
         .build()
         .expect("a runtime starts");
     runtime.block_on(async {
-        let aws = Aws::local(url, url, url).await;
+        let aws = Aws::local(url, url).await;
         let server = aws.intdash(url);
         let measurement = MeasurementRef {
             source: "intdash".to_owned(),

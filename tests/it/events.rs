@@ -4,7 +4,8 @@
 //! It must never repair a file: what is committed is what is invoked, and env.json's settings are what it is run with.
 
 use crate::emulator::{emulated, invoke};
-use crate::world::{TOPIC, far_sides, function};
+use crate::world::{TOPIC, app, far_sides};
+use hookwork::app::App;
 use hookwork::lambda;
 use hookwork::twin::s3::Store;
 use hookwork::twin::topic::Topic;
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// VK's published signatures: of the article, and of the documentation.
@@ -165,21 +167,26 @@ async fn every_file_is_answered_in_process() {
     let side = Side::new().await;
     let settings = side.settings();
     let [s3_url, topic_url, _] = &side.urls;
-    let router = function(|key| settings.get(key).cloned(), s3_url, topic_url, "").await;
-    side.run(async |event| dispatched(&router, &event).await)
-        .await;
+    let app = app(|key| settings.get(key).cloned(), s3_url, topic_url).await;
+    side.run(async |event| dispatched(&app, &event).await).await;
 }
 
 /// What the function answers to an event, in process.
-pub(crate) async fn dispatched(router: &axum::Router, event: &Value) -> Value {
+pub(crate) async fn dispatched(app: &Arc<App>, event: &Value) -> Value {
+    dispatched_within(app, event, Duration::from_secs(60)).await
+}
+
+/// The same of a function that has this much time.
+pub(crate) async fn dispatched_within(app: &Arc<App>, event: &Value, time: Duration) -> Value {
     let mut context = Context::default();
-    let ends = SystemTime::now() + Duration::from_secs(60);
+    let ends = SystemTime::now() + time;
     let ends = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
     context.deadline = ends.try_into().unwrap();
     let payload = RawValue::from_string(event.to_string()).unwrap();
     let event = LambdaEvent::new(payload, context);
-    let answer = lambda::dispatch(router.clone(), event).await.unwrap();
-    serde_json::to_value(answer).unwrap()
+    let router = hookwork::http::router(app.clone());
+    let answer = lambda::dispatch(app.clone(), router, event).await;
+    serde_json::to_value(answer.unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

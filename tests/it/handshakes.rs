@@ -52,7 +52,7 @@ async fn registered(vector: &Value, url: Option<&Value>) -> World {
 }
 
 async fn signature(world: &World, event: &Value) -> String {
-    let answer = dispatched(&world.router(), event).await;
+    let answer = dispatched(world.app(), event).await;
     assert_eq!(answer["statusCode"], 200, "{answer}");
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     body["signature"].as_str().unwrap().to_owned()

@@ -71,7 +71,7 @@ impl Function {
         }});
         let secrets = json!({flavor: {"access_key_id": "local", "secret_access_key": "local"}});
         let setting = variables(&sources, &secrets, &backup, None);
-        let router = function(setting, s3_url, "", "").await;
+        let router = function(setting, s3_url, "").await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let hook = format!("http://{}/hooks/{flavor}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, router).into_future());

@@ -14,6 +14,7 @@ mod kills;
 mod layers;
 mod mirror;
 mod moto;
+mod queue;
 mod servers;
 mod summary;
 mod twin;

@@ -45,7 +45,7 @@ impl Far {
         let moto = &moto().await.endpoint;
         Self {
             store,
-            router: function(setting, &s3_url, moto, moto).await,
+            router: function(setting, &s3_url, moto).await,
             topic,
             secrets,
         }
@@ -86,7 +86,7 @@ fn intdash(secrets: &[&str]) -> Value {
     json!({"intdash": {"secrets": secrets, "api_token": TOKEN}})
 }
 
-async fn moto() -> &'static Moto {
+pub(crate) async fn moto() -> &'static Moto {
     tokio::task::spawn_blocking(Moto::shared).await.unwrap()
 }
 
@@ -111,12 +111,12 @@ async fn post(service: &str, target: Option<&str>, body: String) -> String {
     text
 }
 
-async fn query(service: &str, fields: &[(&str, &str)]) -> String {
+pub(crate) async fn query(service: &str, fields: &[(&str, &str)]) -> String {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     post(service, None, body.extend_pairs(fields).finish()).await
 }
 
-async fn call(service: &str, target: &str, body: Value) -> Value {
+pub(crate) async fn call(service: &str, target: &str, body: Value) -> Value {
     let answer = post(service, Some(target), body.to_string()).await;
     serde_json::from_str(&answer).unwrap()
 }

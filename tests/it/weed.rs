@@ -62,7 +62,7 @@ impl Mirrored {
         }});
         let secrets = json!({"vk": {"access_key_id": "local", "secret_access_key": "local"}});
         let setting = variables(&sources, &secrets, &backup, None);
-        let router = function(setting, url, "", "").await;
+        let router = function(setting, url, "").await;
         Self {
             client,
             origin,

@@ -55,7 +55,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) topic: Topic,
     pub(crate) intdash: Intdash,
-    router: axum::Router,
+    app: Arc<App>,
 }
 
 /// The far sides alone, for a function that runs elsewhere.
@@ -73,20 +73,28 @@ pub(crate) async fn far_sides() -> (Store, Faults, Topic, Intdash, [String; 3]) 
     (store, faults, topic, intdash, urls)
 }
 
-/// The function's router, from its settings by name, and with the endpoints of its storage, its topic and its secrets.
+/// The function's router, for a test that needs no more of it.
 pub(crate) async fn function(
     setting: impl Fn(&str) -> Option<String>,
     s3_url: &str,
-    topic_url: &str,
-    secrets_url: &str,
+    aws_url: &str,
 ) -> axum::Router {
+    hookwork::http::router(app(setting, s3_url, aws_url).await)
+}
+
+/// The function, from its settings by name, and with the endpoints of its storage and of everything else of AWS.
+pub(crate) async fn app(
+    setting: impl Fn(&str) -> Option<String>,
+    s3_url: &str,
+    aws_url: &str,
+) -> Arc<App> {
     // Shown with a test that fails: the causes are in the log and nowhere else.
     let _ = tracing_subscriber::fmt()
         .with_test_writer()
         .with_max_level(tracing::Level::INFO)
         .try_init();
-    let aws = Aws::local(s3_url, topic_url, secrets_url).await;
-    hookwork::http::router(App::new(Config::from_lookup(setting).unwrap(), aws))
+    let aws = Aws::local(s3_url, aws_url).await;
+    App::new(Config::from_lookup(setting).unwrap(), aws)
 }
 
 /// The variables of a function that mirrors into this bucket, by name.
@@ -168,18 +176,18 @@ impl World {
         let (store, faults, topic, intdash, [s3_url, topic_url, intdash_url]) = far_sides().await;
         let (sources, secrets) = settings(&s3_url, &intdash_url);
         let setting = variables(&sources, &secrets, "backup", state);
-        let router = function(setting, &s3_url, &topic_url, &topic_url).await;
+        let app = app(setting, &s3_url, &topic_url).await;
         Self {
             store,
             faults,
             topic,
             intdash,
-            router,
+            app,
         }
     }
 
-    pub(crate) fn router(&self) -> axum::Router {
-        self.router.clone()
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
     }
 
     pub(crate) fn put(&self, key: &str, body: impl Into<Bytes>) {
@@ -207,7 +215,7 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        send(self.router(), request).await
+        send(hookwork::http::router(self.app.clone()), request).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {

@@ -266,7 +266,7 @@ fn settings(vk_url: &str, s3_url: &str, intdash_url: &str) -> Result<Config> {
 
 /// Where the function finds its storage and its topic. Nothing here asks for a secret by name.
 async fn aws_settings(s3_url: &str, topic_url: &str) -> Aws {
-    Aws::local(s3_url, topic_url, topic_url).await
+    Aws::local(s3_url, topic_url).await
 }
 
 /// A listener on loopback. `variable` names what to change when the port is taken.

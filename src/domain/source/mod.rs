@@ -45,18 +45,26 @@ impl Source {
         }
     }
 
-    /// The secret that this source cannot work without and does not have, in words.
+    /// The secret without which no delivery of this source may be opened and which it does not have, in words.
     #[must_use]
-    pub fn missing_secret(&self, secrets: Option<&SourceSecrets>) -> Option<&'static str> {
+    pub fn missing_to_open(&self, secrets: Option<&SourceSecrets>) -> Option<&'static str> {
+        match (self, secrets) {
+            // An object storage proves nothing; but without an entry it is not known whether there is a url_key.
+            (Self::S3(_), None) => Some("an entry: {} or its url_key"),
+            (Self::Intdash(_), Some(secrets)) if !secrets.secrets.is_empty() => None,
+            (Self::Intdash(_), _) => Some("secrets (the signing secrets)"),
+            (Self::S3(_), Some(_)) => None,
+        }
+    }
+
+    /// The secret without which its work cannot be done and which it does not have, in words.
+    #[must_use]
+    pub fn missing_to_work(&self, secrets: Option<&SourceSecrets>) -> Option<&'static str> {
         match (self, secrets) {
             (Self::S3(_), Some(secrets)) if !secrets.access_keys.is_empty() => None,
             (Self::S3(_), _) => Some("access_key_id and secret_access_key of the origin (or keys)"),
-            (Self::Intdash(_), Some(secrets))
-                if !secrets.secrets.is_empty() && secrets.api_token.is_some() =>
-            {
-                None
-            }
-            (Self::Intdash(_), _) => Some("secrets (the signing secrets) and api_token"),
+            (Self::Intdash(_), Some(secrets)) if secrets.api_token.is_some() => None,
+            (Self::Intdash(_), _) => Some("api_token"),
         }
     }
 

@@ -1,0 +1,212 @@
+//! Jobs are performed: equal ones once, each in its own task, within a bound and a deadline. One line of the log each.
+
+use super::{App, missing};
+use crate::clients::bucket::Bucket;
+use crate::clients::https::counted;
+use crate::domain::delivery::DeliveryId;
+use crate::domain::event::{MeasurementRef, ObjectRef};
+use crate::domain::job::{Job, Outcome};
+use crate::domain::secrets::{AccessKey, Secrets, SourceSecrets};
+use crate::domain::signature::Secret;
+use crate::domain::source::Source;
+use crate::domain::source::s3::S3Source;
+use crate::error::WorkError;
+use crate::mirror::{Mirror, Mirrored};
+use crate::summarise;
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::field::display;
+
+/// Jobs that run at a time.
+const JOBS_AT_A_TIME: usize = 32;
+
+/// How long after its deadline a job that did not stop by itself is dropped.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl App {
+    /// Performs jobs, each with the delivery that it is done for. What befalls one never stops another.
+    pub(super) async fn perform(
+        self: &Arc<Self>,
+        jobs: impl Iterator<Item = (Job, DeliveryId)>,
+        deadline: Instant,
+    ) -> HashMap<Job, Result<Outcome, WorkError>> {
+        let mut seen = HashSet::new();
+        let once: Vec<_> = jobs.filter(|(job, _)| seen.insert(job.clone())).collect();
+        stream::iter(once)
+            .map(|(job, id)| async move {
+                let (app, of) = (Arc::clone(self), job.clone());
+                let started = Instant::now();
+                let done =
+                    tokio::spawn(async move { counted(app.in_time(&of, id, deadline)).await })
+                        .await;
+                let (done, calls) = done.unwrap_or((Err(WorkError::Panicked), 0));
+                let done = logged(id, &job, done, calls, started);
+                (job, done)
+            })
+            .buffer_unordered(JOBS_AT_A_TIME)
+            .collect()
+            .await
+    }
+
+    /// Performs a job; where a far side refuses our keys, once more with newer ones.
+    async fn in_time(
+        &self,
+        job: &Job,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Mirrored, WorkError> {
+        if Instant::now() >= deadline {
+            return Err(WorkError::OutOfTime("it has not begun"));
+        }
+        let attempts = async {
+            let secrets = self.secrets.get().await;
+            match self.attempt(job, &secrets, id, deadline).await {
+                Err(error) if error.denied() => match self.secrets.newer_than(&secrets).await {
+                    Some(newer) => self.attempt(job, &newer, id, deadline).await,
+                    None => Err(error),
+                },
+                done => done,
+            }
+        };
+        // A transfer stops by itself at the deadline and drops its upload; this bounds everything else.
+        tokio::time::timeout_at(deadline + GRACE, attempts)
+            .await
+            .unwrap_or(Err(WorkError::OutOfTime("a far side is slow")))
+    }
+
+    async fn attempt(
+        &self,
+        job: &Job,
+        secrets: &Secrets,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Mirrored, WorkError> {
+        match job {
+            Job::Mirror(object) => {
+                let known = secrets
+                    .of(&object.source)
+                    .ok_or_else(|| missing(&object.source, "an access key of the origin"))?;
+                self.mirror(object, known, id, deadline).await
+            }
+            Job::Summary(measurement) => {
+                let known = secrets
+                    .of(&measurement.source)
+                    .and_then(|known| known.api_token.as_ref());
+                let token = known.ok_or_else(|| missing(&measurement.source, "api_token"))?;
+                self.summarise(measurement, token).await
+            }
+        }
+    }
+
+    /// Tries the live keys of the origin in turn, until one is let in.
+    async fn mirror(
+        &self,
+        object: &ObjectRef,
+        known: &SourceSecrets,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Mirrored, WorkError> {
+        let (Some(Source::S3(source)), Some(backup)) =
+            (self.sources.get(&object.source), &self.backup)
+        else {
+            return Err(WorkError::NotConfigured(object.source.clone()));
+        };
+        let Some(rule) = source.buckets.get(&object.origin) else {
+            return Err(WorkError::NotConfigured(object.origin_id()));
+        };
+        let mut refused = missing(&object.source, "an access key of the origin");
+        for key in &known.access_keys {
+            let origin = self.origin(source, object, key);
+            let mirror = Mirror {
+                origin: &origin,
+                backup,
+                ledgers: self.state.as_ref(),
+                object,
+                rule,
+                limits: &self.limits,
+                delivery: id,
+                deadline,
+            };
+            match mirror.reconcile().await {
+                Err(error) if error.denied() => refused = error,
+                done => return done,
+            }
+        }
+        Err(refused)
+    }
+
+    async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<Mirrored, WorkError> {
+        let (Some(Source::Intdash(source)), Some(topic)) =
+            (self.sources.get(&of.source), &self.topic)
+        else {
+            return Err(WorkError::NotConfigured(of.source.clone()));
+        };
+        summarise::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
+        Ok(Mirrored {
+            outcome: Outcome::Published,
+            ..Mirrored::default()
+        })
+    }
+
+    /// The client of an origin bucket, made once for each key: connections are kept.
+    fn origin(&self, source: &S3Source, object: &ObjectRef, key: &AccessKey) -> Bucket {
+        let mut made = self
+            .origins
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = made.iter().find(|(name, origin, with, _)| {
+            *name == object.source && *origin == object.origin && with == key
+        });
+        if let Some((.., bucket)) = known {
+            return bucket.clone();
+        }
+        let bucket = self
+            .aws
+            .origin(&source.endpoint, &source.region, key, object.bucket());
+        made.push((
+            object.source.clone(),
+            object.origin.clone(),
+            key.clone(),
+            bucket.clone(),
+        ));
+        bucket
+    }
+}
+
+/// One line a job: its receipt. The cause of a failure is told here and nowhere else.
+fn logged(
+    id: DeliveryId,
+    job: &Job,
+    done: Result<Mirrored, WorkError>,
+    calls: u32,
+    started: Instant,
+) -> Result<Outcome, WorkError> {
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (kind, object, measurement) = match job {
+        Job::Mirror(object) => ("mirror", Some(object), None),
+        Job::Summary(of) => ("summary", None, Some(of.measurement.as_str())),
+    };
+    let bucket = object.map(|object| object.origin.as_str());
+    let key = object.map(|object| object.key.as_str());
+    match done {
+        Ok(done) => {
+            let fingerprint = done.fingerprint.map(display);
+            let (etag, crc64nvme) = (done.etag.map(display), done.checksum.map(display));
+            let (outcome, copied_bytes, reason) =
+                (done.outcome.word(), done.copied_bytes, done.reason);
+            if !done.left_out.is_empty() {
+                let left_out = done.left_out.join(", ");
+                tracing::warn!(delivery.id = %id, object.bucket = bucket, object.key = key, left_out, "the backup does not take all of the object's properties");
+            }
+            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, copied_bytes, reason, calls, ms, "job");
+            Ok(done.outcome)
+        }
+        Err(error) => {
+            tracing::error!(delivery.id = %id, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, calls, ms, "job");
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The queue's side: jobs are sent to it, and what it hands over is performed. SQS delivers at least once; jobs are
+//! idempotent.
+
+use super::App;
+use crate::clients::queue::Queue;
+use crate::domain::delivery::DeliveryId;
+use crate::domain::job::{Job, Outcome};
+use crate::error::WorkError;
+use crate::receipt::Ended;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How often a job is tried until it becomes a dead letter. The queue's own limit is above it and catches what kills the
+/// function itself.
+const ATTEMPTS: u32 = 5;
+/// How long a failed job waits for its second attempt; each wait is twice the one before.
+const FIRST_WAIT: Duration = Duration::from_secs(60);
+/// How long it waits at least where a write of it may yet land (ARCHITECTURE, A2).
+const SETTLING: Duration = Duration::from_secs(300);
+
+/// A message of the queue.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What the answer to Lambda names it by.
+    pub id: String,
+    /// What a call about it names it by.
+    pub receipt_handle: String,
+    /// A job, as `Job::to_json` wrote it.
+    pub body: String,
+    /// How often it was received, this time included.
+    pub receives: u32,
+}
+
+/// What becomes of a message whose job was tried.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is done with.
+    Done,
+    /// What is left of its job goes into a message of its own: this one has not failed.
+    GoOn,
+    /// It comes again, after this time.
+    Again(Duration),
+    /// It will not come again.
+    Dead(String),
+}
+
+impl Fate {
+    fn of(job: Result<&Result<Outcome, WorkError>, &String>, receives: u32) -> Self {
+        match job {
+            Ok(Ok(_)) => Self::Done,
+            Ok(Err(WorkError::Unfinished { .. })) => Self::GoOn,
+            Ok(Err(error)) if error.is_final() => Self::Dead(error.to_string()),
+            Ok(Err(error)) if receives >= ATTEMPTS => {
+                Self::Dead(format!("{receives} attempts, the last: {error}"))
+            }
+            Ok(Err(error)) => {
+                let wait = FIRST_WAIT * (1 << (receives.max(1) - 1));
+                let settling = error.may_land().then_some(SETTLING);
+                Self::Again(wait.max(settling.unwrap_or_default()))
+            }
+            Err(unreadable) => Self::Dead(unreadable.clone()),
+        }
+    }
+}
+
+/// Sends the jobs of a delivery, equal ones once. What is not known to be in the queue has failed, and the sender is told so.
+pub(super) async fn send(
+    queue: &Queue,
+    jobs: impl Iterator<Item = (Job, DeliveryId)>,
+    deadline: Instant,
+) -> HashMap<Job, Ended> {
+    let mut seen = HashSet::new();
+    let once: Vec<_> = jobs.filter(|(job, _)| seen.insert(job.clone())).collect();
+    let bodies: Vec<_> = once.iter().map(|(job, id)| job.to_json(*id)).collect();
+    let sent = timeout_at(deadline, queue.send(&bodies)).await;
+    let mut sent = sent.unwrap_or_default().into_iter();
+    let ended = once.into_iter().map(|(job, id)| {
+        let sent = match sent.next() {
+            Some(sent) => sent.map_err(WorkError::Queue),
+            None => Err(WorkError::OutOfTime("the queue is slow")),
+        };
+        if let Err(error) = &sent {
+            tracing::error!(delivery.id = %id, %error, "a job was not queued");
+        }
+        (job, sent.map_or(Ended::Failed, |()| Ended::Queued))
+    });
+    ended.collect()
+}
+
+impl App {
+    /// Performs the jobs of a batch, equal ones once. Returns the ids of the messages that must come again.
+    pub async fn perform_batch(
+        self: &Arc<Self>,
+        messages: Vec<Message>,
+        deadline: Instant,
+    ) -> Vec<String> {
+        let jobs: Vec<_> = messages
+            .iter()
+            .map(|message| Job::from_json(&message.body))
+            .collect();
+        let readable = jobs.iter().filter_map(|job| job.as_ref().ok()).cloned();
+        let done = self.perform(readable, deadline).await;
+        let mut continued = HashSet::new();
+        let mut again = Vec::new();
+        for (message, job) in messages.into_iter().zip(&jobs) {
+            let job = job.as_ref().map(|(job, _)| job);
+            let ended = job.map(|job| &done[job]);
+            let settled = match Fate::of(ended, message.receives) {
+                Fate::Done => Ok(()),
+                // Of equal jobs one goes on for all.
+                Fate::GoOn if !continued.insert(job) => Ok(()),
+                Fate::GoOn => self.go_on(&message).await,
+                Fate::Dead(reason) => self.bury(&message, &reason).await,
+                Fate::Again(wait) => {
+                    self.hide(&message, wait).await;
+                    Err(())
+                }
+            };
+            if settled.is_err() {
+                again.push(message.id);
+            }
+        }
+        again
+    }
+
+    /// Sends what is left of a job as a message of its own, whose attempts are counted anew: the ledger counts those
+    /// without progress.
+    async fn go_on(&self, message: &Message) -> Result<(), ()> {
+        let queue = self.queue.as_ref().ok_or(())?;
+        match queue.send(std::slice::from_ref(&message.body)).await.pop() {
+            Some(Ok(())) => Ok(()),
+            not => {
+                let error = not.and_then(Result::err).map(tracing::field::display);
+                tracing::error!(message.id, error, "what is left of a job was not queued");
+                Err(())
+            }
+        }
+    }
+
+    /// Puts a message among the dead letters, with its reason. Without such a queue, or where it does not answer, the message
+    /// comes again until the queue itself moves it there.
+    async fn bury(&self, message: &Message, reason: &str) -> Result<(), ()> {
+        let Some(dead_letters) = &self.dead_letters else {
+            tracing::error!(message.id, reason, "a job that cannot be done");
+            return Err(());
+        };
+        match dead_letters.send_because(&message.body, reason).await {
+            Ok(()) => {
+                tracing::error!(message.id, reason, "dead letter");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(message.id, reason, %error, "a dead letter was not taken");
+                Err(())
+            }
+        }
+    }
+
+    async fn hide(&self, message: &Message, wait: Duration) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(error) = queue.hide(&message.receipt_handle, wait).await {
+            // Then it comes when the queue's visibility time-out is over.
+            tracing::warn!(message.id, %error, "a message could not be hidden");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_again_later_each_time_until_it_is_a_dead_letter() {
+        let failed = Err(WorkError::BrokenOff("x".to_owned()));
+        let of = |receives| Fate::of(Ok(&failed), receives);
+        let waits = [1, 2, 3, 4].map(|receives| match of(receives) {
+            Fate::Again(wait) => wait.as_secs(),
+            fate => panic!("{fate:?}"),
+        });
+        assert_eq!(waits, [60, 120, 240, 480]);
+        assert!(matches!(of(5), Fate::Dead(reason) if reason.contains("the last: origin: x")));
+        assert!(matches!(of(9), Fate::Dead(_)));
+        assert!(matches!(of(0), Fate::Again(_)), "counts from one");
+        for landing in [WorkError::OutOfTime("x"), WorkError::Panicked] {
+            let fate = Fate::of(Ok(&Err(landing)), 1);
+            assert_eq!(fate, Fate::Again(SETTLING));
+        }
+    }
+
+    #[test]
+    fn what_no_attempt_mends_is_a_dead_letter_at_once_and_a_giant_goes_on() {
+        for hopeless in [
+            WorkError::DoesNotFit(String::new()),
+            WorkError::NoProgress(5),
+            WorkError::NotConfigured(String::new()),
+        ] {
+            assert!(matches!(Fate::of(Ok(&Err(hopeless)), 1), Fate::Dead(_)));
+        }
+        let unreadable = "this is no job".to_owned();
+        assert_eq!(
+            Fate::of(Err(&unreadable), 1),
+            Fate::Dead(unreadable.clone())
+        );
+        let left = Err(WorkError::Unfinished {
+            finished: 1,
+            parts: 9,
+        });
+        assert_eq!(Fate::of(Ok(&left), 99), Fate::GoOn);
+        assert_eq!(Fate::of(Ok(&Ok(Outcome::Copied)), 99), Fate::Done);
+    }
+}

@@ -1,0 +1,124 @@
+//! The SQS queue of jobs, and the one of dead letters.
+
+use super::error::{CallError, Kind};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use futures_util::stream::{self, StreamExt as _};
+use std::time::Duration;
+
+/// SQS takes this many messages in one call. Ten jobs are far from the bytes that it takes: a key has 1,024 at most.
+const BATCH: usize = 10;
+/// Calls at a time for the messages of one delivery.
+const CALLS_AT_A_TIME: usize = 16;
+/// The longest text of an attribute that is sent, in characters.
+const REASON_MAX: usize = 1000;
+
+/// One queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    pub(super) fn new(client: Client, url: &str) -> Self {
+        Self {
+            client,
+            url: url.to_owned(),
+        }
+    }
+
+    /// Sends messages. What became of each, in their order: a batch may be taken in part.
+    pub async fn send(&self, bodies: &[String]) -> Vec<Result<(), CallError>> {
+        let batches: Vec<_> = bodies.chunks(BATCH).map(<[String]>::to_vec).collect();
+        let sent: Vec<_> = stream::iter(batches)
+            .map(async |batch| self.send_batch(&batch).await)
+            .buffered(CALLS_AT_A_TIME)
+            .collect()
+            .await;
+        sent.into_iter().flatten().collect()
+    }
+
+    async fn send_batch(&self, bodies: &[String]) -> Vec<Result<(), CallError>> {
+        let entries = bodies.iter().enumerate().map(|(number, body)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .message_body(body)
+                .build()
+                .expect("id and body are there")
+        });
+        let send = self.client.send_message_batch().queue_url(&self.url);
+        let answer = match send.set_entries(Some(entries.collect())).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = CallError::of("SendMessageBatch", &self.url, &error);
+                return vec![Err(error); bodies.len()];
+            }
+        };
+        // Only what the queue says it has counts as sent.
+        let taken = |id: &str| answer.successful().iter().any(|entry| entry.id() == id);
+        let why_not = |id: &str| {
+            let failed = answer.failed().iter().find(|entry| entry.id() == id);
+            failed.map_or("it is in neither list of the answer".to_owned(), |entry| {
+                let message = entry.message().unwrap_or_default();
+                format!("{}: {message}", entry.code())
+            })
+        };
+        (0..bodies.len())
+            .map(|number| {
+                let id = number.to_string();
+                if taken(&id) {
+                    return Ok(());
+                }
+                let cause = why_not(&id);
+                Err(CallError::new(
+                    Kind::Refused,
+                    "SendMessageBatch",
+                    &self.url,
+                    cause,
+                ))
+            })
+            .collect()
+    }
+
+    /// Sends a message with the reason for it as attribute `reason`.
+    ///
+    /// # Errors
+    /// The queue refused or did not answer.
+    pub async fn send_because(&self, body: &str, reason: &str) -> Result<(), CallError> {
+        let reason: String = reason
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(REASON_MAX)
+            .collect();
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason)
+            .build()
+            .expect("a type is there");
+        let send = self.client.send_message().queue_url(&self.url);
+        let sent = send.message_body(body).message_attributes("reason", reason);
+        sent.send()
+            .await
+            .map(drop)
+            .map_err(|e| CallError::of("SendMessage", &self.url, &e))
+    }
+
+    /// Hides a received message for this long, from now.
+    ///
+    /// # Errors
+    /// The queue refused or did not answer.
+    pub async fn hide(&self, receipt_handle: &str, time: Duration) -> Result<(), CallError> {
+        let seconds = i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+        let hide = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds);
+        hide.send()
+            .await
+            .map(drop)
+            .map_err(|e| CallError::of("ChangeMessageVisibility", &self.url, &e))
+    }
+}
