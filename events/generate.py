@@ -293,6 +293,8 @@ ENVIRONMENT = {
         # Nothing is resumed in a container: there is no such bucket at `make run`.
         "STATE_BUCKET": "",
         "SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:hookwork-notices",
+        # One function does the work before it answers.
+        "QUEUE_URL": "",
         "LOG_LEVEL": "info",
         "AWS_ENDPOINT_URL_S3": S3,
         "AWS_ENDPOINT_URL_SNS": SNS,

@@ -28,7 +28,7 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 # The function's environment, as README lists it, and no more: every name is one that this version of the function knows.
-SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "LOG_LEVEL"}
+SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "QUEUE_URL", "DEAD_LETTERS_URL", "LOG_LEVEL"}
 # Declared for `sam local` alone, which passes on only declared names; absent from a deployed function.
 LOCAL_ONLY = {"SECRETS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SNS"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -90,16 +90,23 @@ def the(kind):
     return found[0]
 
 
-def role_statements(template=TRANSLATED):
-    """Every statement that allows a role of this stack something."""
-    for role in of_type("AWS::IAM::Role", template).values():
-        for policy in role["Properties"].get("Policies", []):
-            policy = policy.get("Fn::If", [None, policy])[1]
-            yield from policy["PolicyDocument"]["Statement"]
+def statements_of(role):
+    """Every statement of a role's own policies."""
+    for policy in TRANSLATED["Resources"][role]["Properties"].get("Policies", []):
+        policy = policy.get("Fn::If", [None, policy])[1]
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def statements():
+    """Every statement that allows something, of all roles."""
+    for role in of_type("AWS::IAM::Role", TRANSLATED):
+        yield from statements_of(role)
+    for policy in of_type("AWS::IAM::ManagedPolicy", TRANSLATED).values():
+        yield from policy["Properties"]["PolicyDocument"]["Statement"]
 
 
 def statement(sid):
-    return next(it for it in role_statements() if it["Sid"] == sid)
+    return next(it for it in statements() if it["Sid"] == sid)
 
 
 def strings(node):
@@ -107,22 +114,30 @@ def strings(node):
 
 
 class Permissions(unittest.TestCase):
-    def test_the_only_role_is_the_one_written_here(self):
-        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole"})
-        self.assertNotIn("ManagedPolicyArns", the("AWS::IAM::Role")["Properties"])
+    def test_the_only_roles_and_policies_are_those_written_here(self):
+        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole"})
+        self.assertEqual(set(of_type("AWS::IAM::ManagedPolicy", TRANSLATED)), {"WorkPolicy"})
+        self.assertFalse(of_type("AWS::IAM::Policy", TRANSLATED))
 
-    def test_only_lambda_takes_the_role(self):
-        (trust,) = the("AWS::IAM::Role")["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-        self.assertEqual(trust["Principal"], {"Service": "lambda.amazonaws.com"})
+    def test_the_work_policy_is_the_workers_and_the_receivers_only_without_a_queue(self):
+        roles = of_type("AWS::IAM::Role", TRANSLATED)
+        work = [{"Ref": "WorkPolicy"}]
+        self.assertEqual(roles["WorkerRole"]["Properties"]["ManagedPolicyArns"], work)
+        self.assertEqual(roles["ReceiverRole"]["Properties"]["ManagedPolicyArns"], {"Fn::If": ["Inline", work, NO_VALUE]})
 
-    def test_no_action_of_the_role_has_a_wildcard(self):
-        for it in role_statements():
+    def test_only_lambda_takes_the_roles(self):
+        for role in of_type("AWS::IAM::Role").values():
+            (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            self.assertEqual(trust["Principal"], {"Service": "lambda.amazonaws.com"})
+
+    def test_no_action_has_a_wildcard(self):
+        for it in statements():
             for action in as_list(it["Action"]):
                 self.assertNotIn("*", action)
             self.assertNotIn("NotAction", it)
 
-    def test_every_resource_of_the_role_is_one_of_this_stack_or_of_a_parameter(self):
-        for it in role_statements():
+    def test_every_resource_is_one_of_this_stack_or_of_a_parameter(self):
+        for it in statements():
             self.assertNotIn("NotResource", it)
             self.assertNotIn("*", as_list(it["Resource"]), it["Sid"])
             # A bucket's objects are the only wildcard, behind the bucket's own ARN; a parameter's pattern takes no star.
@@ -132,7 +147,7 @@ class Permissions(unittest.TestCase):
                     self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/uploads)/\*$")
 
     def test_no_versions_can_be_deleted(self):
-        for it in role_statements():
+        for it in statements():
             self.assertNotIn("s3:DeleteObjectVersion", it["Action"])
             self.assertFalse([action for action in as_list(it["Action"]) if action.startswith(("s3:PutLifecycle", "s3:PutBucket", "s3:DeleteBucket"))])
 
@@ -160,12 +175,26 @@ class Permissions(unittest.TestCase):
         self.assertEqual(statement("KeepLedgers")["Resource"], {"Fn::Sub": "${StateBucket.Arn}/uploads/*"})
         self.assertEqual(statement("TellMissingLedgersFromForbidden")["Action"], "s3:ListBucket")
 
-    def test_the_role_publishes_reads_secrets_and_logs_and_no_more(self):
-        actions = {action for it in role_statements() for action in as_list(it["Action"]) if not action.startswith("s3:")}
+    def actions(self, role):
+        return {action for it in statements_of(role) for action in as_list(it["Action"]) if not action.startswith("s3:")}
+
+    def test_behind_a_queue_the_receiver_only_sends_reads_its_secrets_and_logs(self):
         self.assertEqual(
-            actions,
+            self.actions("ReceiverRole"),
+            {"sqs:SendMessage", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"},
+        )
+        self.assertFalse([it for it in statements_of("ReceiverRole") if "s3:" in json.dumps(it["Action"])])
+        self.assertEqual(statement("SendJobs")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
+
+    def test_the_worker_works_off_its_queue_and_no_more(self):
+        self.assertEqual(
+            self.actions("WorkerRole"),
             {
-                "sns:Publish",
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+                "sqs:SendMessage",
                 "secretsmanager:GetSecretValue",
                 "logs:CreateLogStream",
                 "logs:PutLogEvents",
@@ -173,24 +202,39 @@ class Permissions(unittest.TestCase):
                 "kms:GenerateDataKey",
             },
         )
+        self.assertEqual(statement("WorkOffJobs")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
+        self.assertEqual(statement("BuryJobs"), {"Sid": "BuryJobs", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}})
+        self.assertEqual(statement("PublishNotices")["Action"], "sns:Publish")
+
+    def test_each_role_logs_into_its_own_group(self):
+        for sid, group in (("WriteLogs", "ReceiverLogGroup"), ("WriteWorkerLogs", "WorkerLogGroup")):
+            self.assertEqual(statement(sid)["Resource"], {"Fn::GetAtt": [group, "Arn"]})
 
     def test_keys_are_used_only_through_the_services_that_need_them(self):
-        it = statement("UseKeysThroughTheirServices")
-        self.assertEqual(it["Resource"], {"Fn::Split": [",", {"Ref": "KmsKeyArns"}]})
-        self.assertEqual(len(it["Condition"]["StringEquals"]["kms:ViaService"]), 2)
+        found = [it for it in statements() if it["Sid"] == "UseKeysThroughTheirServices"]
+        self.assertEqual(len(found), 2)
+        for it in found:
+            self.assertEqual(it["Resource"], {"Fn::Split": [",", {"Ref": "KmsKeyArns"}]})
+            self.assertEqual(len(it["Condition"]["StringEquals"]["kms:ViaService"]), 2)
 
-    def test_the_api_alone_may_invoke_the_function(self):
+    def test_the_api_alone_may_invoke_the_receiver_and_nobody_the_worker(self):
         (permission,) = of_type("AWS::Lambda::Permission", TRANSLATED).values()
+        self.assertEqual(permission["Properties"]["FunctionName"], {"Ref": "Receiver"})
         self.assertEqual(permission["Properties"]["Principal"], "apigateway.amazonaws.com")
         self.assertIn("SourceArn", permission["Properties"])
+        self.assertEqual([event["Type"] for event in TEMPLATE["Resources"]["Worker"]["Properties"]["Events"].values()], ["SQS"])
 
 
-class Function(unittest.TestCase):
-    it = the("AWS::Serverless::Function")
-    properties = it["Properties"]
+class Function:
+    """What each function of the stack must be: `name` is its logical id."""
+
+    @property
+    def properties(self):
+        return TEMPLATE["Resources"][self.name]["Properties"]
 
     def test_is_built_by_cargo_lambda_from_the_binary_hookwork(self):
-        self.assertEqual(self.it["Metadata"], {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": "hookwork"}})
+        metadata = TEMPLATE["Resources"][self.name]["Metadata"]
+        self.assertEqual(metadata, {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": "hookwork"}})
         self.assertEqual(self.properties["Runtime"], "provided.al2023")
 
     def test_architecture_is_x86_64_by_default_and_arm64_by_parameter(self):
@@ -198,43 +242,120 @@ class Function(unittest.TestCase):
         self.assertEqual(TEMPLATE["Parameters"]["Architecture"]["Default"], "x86_64")
         self.assertEqual(set(TEMPLATE["Parameters"]["Architecture"]["AllowedValues"]), {"x86_64", "arm64"})
 
-    def test_timeout_and_memory_are_set_by_parameters_with_defaults(self):
-        self.assertEqual(self.properties["Timeout"], {"Ref": "Timeout"})
+    def test_memory_is_set_by_a_parameter_with_a_default(self):
         self.assertEqual(self.properties["MemorySize"], {"Ref": "MemorySize"})
-        self.assertEqual(TEMPLATE["Parameters"]["Timeout"]["Default"], 900)
         self.assertGreaterEqual(TEMPLATE["Parameters"]["MemorySize"]["Default"], 128)
-
-    def test_timeout_is_never_shorter_than_the_request_of_the_api(self):
-        event = self.properties["Events"]["Delivery"]["Properties"]
-        self.assertLessEqual(event["TimeoutInMillis"], TEMPLATE["Parameters"]["Timeout"]["MinValue"] * 1000)
-
-    def test_reserved_concurrency_is_a_choice(self):
-        self.assertEqual(TEMPLATE["Parameters"]["ReservedConcurrency"]["Default"], "")
-        self.assertEqual(self.properties["ReservedConcurrentExecutions"]["Fn::If"][2], NO_VALUE)
 
     def test_environment_has_only_names_that_the_function_knows(self):
         variables = self.properties["Environment"]["Variables"]
-        self.assertEqual({name for name, value in variables.items() if value != NO_VALUE}, SUPPORTED)
+        self.assertEqual({name for name, value in variables.items() if value != NO_VALUE}, SUPPORTED - self.without)
         self.assertNotIn("Environment", TEMPLATE.get("Globals", {}).get("Function", {}))
-
-    def test_what_is_declared_for_sam_local_has_no_value_in_aws(self):
-        variables = self.properties["Environment"]["Variables"]
-        self.assertEqual({name for name, value in variables.items() if value == NO_VALUE}, LOCAL_ONLY)
 
     def test_logs_are_json_in_the_declared_group_at_the_chosen_level(self):
         logging = self.properties["LoggingConfig"]
         self.assertEqual(logging["LogFormat"], "JSON")
-        self.assertEqual(logging["LogGroup"], {"Ref": "ReceiverLogGroup"})
+        self.assertEqual(logging["LogGroup"], {"Ref": f"{self.name}LogGroup"})
         levels = TEMPLATE["Mappings"]["LogLevels"]
         self.assertEqual(set(levels), set(TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"]))
         for ours, theirs in levels.items():
             self.assertEqual(theirs["Lambda"], ours.upper())
 
 
+class Receiver(Function, unittest.TestCase):
+    name = "Receiver"
+    # A receiver buries nothing: what it cannot send has failed, and the sender is told so.
+    without = {"DEAD_LETTERS_URL"}
+
+    def test_timeout_is_the_apis_behind_a_queue_and_never_shorter(self):
+        event = self.properties["Events"]["Delivery"]["Properties"]
+        self.assertEqual(self.properties["Timeout"], {"Fn::If": ["Queued", 30, {"Ref": "Timeout"}]})
+        self.assertLessEqual(event["TimeoutInMillis"], 30_000)
+        self.assertLessEqual(event["TimeoutInMillis"], TEMPLATE["Parameters"]["Timeout"]["MinValue"] * 1000)
+
+    def test_reserved_concurrency_is_a_choice(self):
+        self.assertEqual(TEMPLATE["Parameters"]["ReservedConcurrency"]["Default"], "")
+        self.assertEqual(self.properties["ReservedConcurrentExecutions"]["Fn::If"][2], NO_VALUE)
+
+    def test_has_a_queue_only_where_there_is_one(self):
+        self.assertEqual(self.properties["Environment"]["Variables"]["QUEUE_URL"], {"Fn::If": ["Queued", {"Ref": "JobQueue"}, NO_VALUE]})
+
+    def test_what_is_declared_for_sam_local_has_no_value_in_aws(self):
+        variables = self.properties["Environment"]["Variables"]
+        self.assertEqual({name for name, value in variables.items() if value == NO_VALUE}, LOCAL_ONLY)
+
+
+class Worker(Function, unittest.TestCase):
+    name = "Worker"
+    without = set()
+
+    def test_is_there_only_with_a_queue_which_is_the_default(self):
+        self.assertEqual(TEMPLATE["Resources"]["Worker"]["Condition"], "Queued")
+        self.assertEqual(TEMPLATE["Conditions"]["Queued"], {"Fn::Equals": [{"Ref": "Processing"}, "queue"]})
+        self.assertEqual(TEMPLATE["Parameters"]["Processing"]["Default"], "queue")
+
+    def test_has_the_time_of_the_parameter(self):
+        self.assertEqual(self.properties["Timeout"], {"Ref": "Timeout"})
+        self.assertEqual(TEMPLATE["Parameters"]["Timeout"]["Default"], 900)
+
+    def test_sam_builds_it_from_what_the_receiver_is_built_from(self):
+        for key in ("CodeUri", "Handler", "Runtime", "Architectures"):
+            self.assertEqual(self.properties[key], TEMPLATE["Resources"]["Receiver"]["Properties"][key])
+
+    def test_fails_message_by_message_and_at_most_so_many_at_a_time(self):
+        event = self.properties["Events"]["Jobs"]["Properties"]
+        self.assertEqual(event["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        self.assertEqual(event["ScalingConfig"], {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}})
+        self.assertGreaterEqual(TEMPLATE["Parameters"]["WorkerConcurrency"]["MinValue"], 2)
+
+    def test_may_go_on_with_its_own_messages(self):
+        self.assertEqual(self.properties["RecursiveLoop"], "Allow")
+        (function,) = [it for name, it in of_type("AWS::Lambda::Function", TRANSLATED).items() if name == "Worker"]
+        self.assertEqual(function["Properties"]["RecursiveLoop"], "Allow")
+
+
+class Queues(unittest.TestCase):
+    jobs = TEMPLATE["Resources"]["JobQueue"]["Properties"]
+    dead = TEMPLATE["Resources"]["DeadLetterQueue"]["Properties"]
+
+    def test_a_job_is_hidden_six_times_as_long_as_the_worker_may_take(self):
+        self.assertGreaterEqual(self.jobs["VisibilityTimeout"], 6 * TEMPLATE["Parameters"]["Timeout"]["MaxValue"])
+
+    def test_what_kills_the_worker_becomes_a_dead_letter_after_the_workers_own_attempts(self):
+        redrive = self.jobs["RedrivePolicy"]
+        self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+        (attempts,) = re.findall(r"^const ATTEMPTS: u32 = (\d+);", (ROOT / "src/app/queue.rs").read_text(), re.M)
+        self.assertGreaterEqual(int(attempts), 5)
+        self.assertGreater(redrive["maxReceiveCount"], int(attempts))
+
+    def test_dead_letters_are_kept_for_fourteen_days(self):
+        self.assertEqual(self.dead["MessageRetentionPeriod"], 14 * 24 * 3600)
+        self.assertNotIn("RedrivePolicy", self.dead)
+
+    def test_both_are_encrypted_and_answer_only_over_tls(self):
+        self.assertTrue(self.jobs["SqsManagedSseEnabled"])
+        self.assertTrue(self.dead["SqsManagedSseEnabled"])
+        policy = the("AWS::SQS::QueuePolicy")["Properties"]
+        self.assertEqual(policy["Queues"], [{"Ref": "JobQueue"}, {"Ref": "DeadLetterQueue"}])
+        (it,) = policy["PolicyDocument"]["Statement"]
+        self.assertEqual((it["Effect"], it["Principal"], it["Action"]), ("Deny", "*", "sqs:*"))
+        self.assertEqual(it["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+        self.assertEqual(len(it["Resource"]), 2)
+
+    def test_are_there_only_with_a_queue(self):
+        for name, it in TEMPLATE["Resources"].items():
+            if it["Type"].startswith("AWS::SQS::") or name.startswith("Worker"):
+                self.assertIn(it["Condition"], ("Queued", "MakesWorkerSecret"), name)
+
+
 class Secrets(unittest.TestCase):
+    secrets = of_type("AWS::SecretsManager::Secret")
+
+    def test_each_function_has_its_own(self):
+        self.assertEqual(set(self.secrets), {"Secrets", "WorkerSecrets"})
+
     def test_a_secret_starts_without_a_value(self):
-        properties = the("AWS::SecretsManager::Secret")["Properties"]
-        self.assertFalse({"SecretString", "GenerateSecretString"} & set(properties))
+        for it in self.secrets.values():
+            self.assertFalse({"SecretString", "GenerateSecretString"} & set(it["Properties"]))
 
     def test_no_parameter_takes_a_secret(self):
         for name, parameter in TEMPLATE["Parameters"].items():
@@ -245,15 +366,21 @@ class Secrets(unittest.TestCase):
         self.assertFalse([text for text in strings(TEMPLATE) if "{{resolve:" in text])
 
     def test_the_environment_names_the_secret_and_not_its_value(self):
-        value = the("AWS::Serverless::Function")["Properties"]["Environment"]["Variables"]["SECRETS_ARN"]
-        self.assertEqual(value, {"Fn::If": ["MakesSecret", {"Ref": "Secrets"}, {"Ref": "SecretsArn"}]})
+        value = {name: TEMPLATE["Resources"][name]["Properties"]["Environment"]["Variables"]["SECRETS_ARN"] for name in ("Receiver", "Worker")}
+        self.assertEqual(value["Receiver"], {"Fn::If": ["MakesSecret", {"Ref": "Secrets"}, {"Ref": "SecretsArn"}]})
+        self.assertEqual(value["Worker"], {"Fn::If": ["NoWorkerSecretsArn", {"Ref": "WorkerSecrets"}, {"Ref": "WorkerSecretsArn"}]})
 
-    def test_the_role_reads_only_the_secrets_of_this_stack_or_those_given(self):
+    def test_each_role_reads_only_the_secrets_of_this_stack_or_those_given(self):
         given = {"Fn::Split": [",", {"Ref": "SecretsArn"}]}
         self.assertEqual(statement("ReadSecrets")["Resource"], {"Fn::If": ["MakesSecret", [{"Ref": "Secrets"}], given]})
+        self.assertIn(statement("ReadSecrets"), list(statements_of("ReceiverRole")))
+        given = {"Fn::Split": [",", {"Ref": "WorkerSecretsArn"}]}
+        self.assertEqual(statement("ReadWorkerSecrets")["Resource"], {"Fn::If": ["NoWorkerSecretsArn", [{"Ref": "WorkerSecrets"}], given]})
+        self.assertIn(statement("ReadWorkerSecrets"), list(statements_of("WorkerRole")))
 
     def test_a_replaced_secret_is_kept(self):
-        self.assertEqual(the("AWS::SecretsManager::Secret")["UpdateReplacePolicy"], "Retain")
+        for it in self.secrets.values():
+            self.assertEqual(it["UpdateReplacePolicy"], "Retain")
 
 
 class Bucket:
@@ -370,7 +497,7 @@ class Door(unittest.TestCase):
 class Stack(unittest.TestCase):
     def test_every_log_group_has_a_retention(self):
         groups = of_type("AWS::Logs::LogGroup", TRANSLATED)
-        self.assertEqual(len(groups), 2)
+        self.assertEqual(set(groups), {"AccessLogGroup", "ReceiverLogGroup", "WorkerLogGroup"})
         for group in groups.values():
             self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "LogRetention"})
 
@@ -382,8 +509,9 @@ class Stack(unittest.TestCase):
                 # A bucket policy's and the like refer to what they belong to.
                 if path and str(path[-1]).endswith("Name") and path[-1] not in inside and isinstance(value, str):
                     self.fail(f"{name} has the fixed {path[-1]} {value}")
-        for kind, key in (("AWS::SecretsManager::Secret", "Name"), ("AWS::Serverless::HttpApi", "Name")):
-            self.assertNotIn(key, the(kind)["Properties"])
+        for kind in ("AWS::SecretsManager::Secret", "AWS::Serverless::HttpApi"):
+            for it in of_type(kind).values():
+                self.assertNotIn("Name", it["Properties"])
 
     def test_only_the_backup_outlives_the_stack(self):
         kept = {name for name, it in TEMPLATE["Resources"].items() if it.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate")}
@@ -419,6 +547,7 @@ class Stack(unittest.TestCase):
         taken = {
             "Sources": ('{"vk": {}}', "{\n  }\n"),
             "SecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
+            "WorkerSecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
             "BackupBucketName": ("my-backup.2",),
             "KmsKeyArns": (key, f"{key},{key}"),
             "NotificationEmail": ("a.b+c@example.com",),
@@ -427,6 +556,7 @@ class Stack(unittest.TestCase):
         refused = {
             "Sources": ("", "vk", "[]"),
             "SecretsArn": ("hookwork", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:the-name-alone", "*", f"{secret},", f"{secret},*"),
+            "WorkerSecretsArn": ("hookwork", "*", f"{secret},", f"{secret},*"),
             "BackupBucketName": ("My_Backup", "s3://backup", "backup/", "*"),
             "KmsKeyArns": ("alias/mine", "*", f"{key} {key}", f"{key},"),
             "NotificationEmail": ("someone", "a@b", "a b@example.com"),
@@ -463,7 +593,7 @@ class Outputs(unittest.TestCase):
         )
 
     def test_name_all_that_an_operator_looks_for(self):
-        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand"}
+        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand", "PutWorkerSecretsCommand", "JobQueue", "DeadLetters"}
         self.assertLessEqual(wanted, set(self.outputs))
         for it in self.outputs.values():
             self.assertTrue(it["Description"])
@@ -631,7 +761,7 @@ class Events(unittest.TestCase):
 
 
 class LocalEnvironment(unittest.TestCase):
-    declared = the("AWS::Serverless::Function")["Properties"]["Environment"]["Variables"]
+    declared = TEMPLATE["Resources"]["Receiver"]["Properties"]["Environment"]["Variables"]
 
     def test_every_name_is_declared_in_the_template_since_sam_local_drops_others(self):
         self.assertEqual(set(ENVIRONMENT), set(self.declared))
@@ -649,7 +779,7 @@ class LocalEnvironment(unittest.TestCase):
             self.assertEqual([other for other in prefixes if other.startswith(one)], [one])
 
     def test_fits_into_what_lambda_gives_an_environment(self):
-        names = SUPPORTED - {"SECRETS_ARN"}
+        names = set(ENVIRONMENT) - {"SECRETS_ARN"}
         self.assertLess(sum(len(name) + len(ENVIRONMENT[name].encode()) for name in names), 4096)
 
 
