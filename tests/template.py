@@ -115,7 +115,7 @@ def strings(node):
 
 class Permissions(unittest.TestCase):
     def test_the_only_roles_and_policies_are_those_written_here(self):
-        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole"})
+        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole", "AuditRole"})
         self.assertEqual(set(of_type("AWS::IAM::ManagedPolicy", TRANSLATED)), {"WorkPolicy"})
         self.assertFalse(of_type("AWS::IAM::Policy", TRANSLATED))
 
@@ -125,10 +125,12 @@ class Permissions(unittest.TestCase):
         self.assertEqual(roles["WorkerRole"]["Properties"]["ManagedPolicyArns"], work)
         self.assertEqual(roles["ReceiverRole"]["Properties"]["ManagedPolicyArns"], {"Fn::If": ["Inline", work, NO_VALUE]})
 
-    def test_only_lambda_takes_the_roles(self):
-        for role in of_type("AWS::IAM::Role").values():
+    def test_only_lambda_takes_the_functions_roles_and_only_this_accounts_scheduler_the_clocks(self):
+        for name, role in of_type("AWS::IAM::Role").items():
             (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-            self.assertEqual(trust["Principal"], {"Service": "lambda.amazonaws.com"})
+            clock = name == "AuditRole"
+            self.assertEqual(trust["Principal"], {"Service": "scheduler.amazonaws.com" if clock else "lambda.amazonaws.com"})
+            self.assertEqual("Condition" in trust, clock)
 
     def test_no_action_has_a_wildcard(self):
         for it in statements():
@@ -139,12 +141,16 @@ class Permissions(unittest.TestCase):
     def test_every_resource_is_one_of_this_stack_or_of_a_parameter(self):
         for it in statements():
             self.assertNotIn("NotResource", it)
+            if it["Sid"] == "WriteTraces":
+                # X-Ray's Put* know no narrower one.
+                self.assertEqual((it["Resource"], set(it["Action"])), ("*", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}))
+                continue
             self.assertNotIn("*", as_list(it["Resource"]), it["Sid"])
             # A bucket's objects are the only wildcard, behind the bucket's own ARN; a parameter's pattern takes no star.
             for text in strings(it["Resource"]):
                 if "*" in text:
-                    self.assertIn(it["Sid"], ("MirrorObjects", "KeepLedgers"))
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/uploads)/\*$")
+                    self.assertIn(it["Sid"], ("MirrorObjects", "KeepState"))
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits))/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in statements():
@@ -170,13 +176,19 @@ class Permissions(unittest.TestCase):
         self.assertEqual(it["Action"], ["s3:ListBucket", "s3:ListBucketMultipartUploads"])
         self.assertFalse([text for text in strings(it["Resource"]) if "/*" in text])
 
-    def test_the_state_is_for_ledgers_alone(self):
-        self.assertEqual(set(statement("KeepLedgers")["Action"]), {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
-        self.assertEqual(statement("KeepLedgers")["Resource"], {"Fn::Sub": "${StateBucket.Arn}/uploads/*"})
-        self.assertEqual(statement("TellMissingLedgersFromForbidden")["Action"], "s3:ListBucket")
+    def test_the_state_is_for_ledgers_and_audits_alone(self):
+        self.assertEqual(set(statement("KeepState")["Action"]), {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
+        self.assertEqual(statement("KeepState")["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("uploads", "audits")])
+        self.assertEqual(statement("TellMissingStateFromForbidden")["Action"], "s3:ListBucket")
+
+    def test_the_clock_starts_the_function_that_works_and_no_more(self):
+        working = {"Fn::If": ["Queued", {"Fn::GetAtt": ["Worker", "Arn"]}, {"Fn::GetAtt": ["Receiver", "Arn"]}]}
+        self.assertEqual(self.actions("AuditRole"), {"lambda:InvokeFunction", "sqs:SendMessage"})
+        self.assertEqual(statement("StartAudits")["Resource"], working)
+        self.assertEqual(the("AWS::Scheduler::Schedule")["Properties"]["Target"]["Arn"], working)
 
     def actions(self, role):
-        return {action for it in statements_of(role) for action in as_list(it["Action"]) if not action.startswith("s3:")}
+        return {action for it in statements_of(role) for action in as_list(it["Action"]) if not action.startswith(("s3:", "xray:"))}
 
     def test_behind_a_queue_the_receiver_only_sends_reads_its_secrets_and_logs(self):
         self.assertEqual(
@@ -250,6 +262,10 @@ class Function:
         variables = self.properties["Environment"]["Variables"]
         self.assertEqual({name for name, value in variables.items() if value != NO_VALUE}, SUPPORTED - self.without)
         self.assertNotIn("Environment", TEMPLATE.get("Globals", {}).get("Function", {}))
+
+    def test_is_traced(self):
+        self.assertEqual(self.properties["Tracing"], "Active")
+        self.assertIn("WriteTraces", [it["Sid"] for it in statements_of(f"{self.name}Role")])
 
     def test_logs_are_json_in_the_declared_group_at_the_chosen_level(self):
         logging = self.properties["LoggingConfig"]
@@ -331,19 +347,29 @@ class Queues(unittest.TestCase):
         self.assertEqual(self.dead["MessageRetentionPeriod"], 14 * 24 * 3600)
         self.assertNotIn("RedrivePolicy", self.dead)
 
-    def test_both_are_encrypted_and_answer_only_over_tls(self):
-        self.assertTrue(self.jobs["SqsManagedSseEnabled"])
-        self.assertTrue(self.dead["SqsManagedSseEnabled"])
-        policy = the("AWS::SQS::QueuePolicy")["Properties"]
-        self.assertEqual(policy["Queues"], [{"Ref": "JobQueue"}, {"Ref": "DeadLetterQueue"}])
-        (it,) = policy["PolicyDocument"]["Statement"]
-        self.assertEqual((it["Effect"], it["Principal"], it["Action"]), ("Deny", "*", "sqs:*"))
-        self.assertEqual(it["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
-        self.assertEqual(len(it["Resource"]), 2)
+    def test_all_are_encrypted_and_answer_only_over_tls(self):
+        queues = of_type("AWS::SQS::Queue")
+        for queue in queues.values():
+            self.assertTrue(queue["Properties"]["SqsManagedSseEnabled"])
+        closed = []
+        for policy in of_type("AWS::SQS::QueuePolicy").values():
+            (it,) = policy["Properties"]["PolicyDocument"]["Statement"]
+            self.assertEqual((it["Effect"], it["Principal"], it["Action"]), ("Deny", "*", "sqs:*"))
+            self.assertEqual(it["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+            names = [queue["Ref"] for queue in policy["Properties"]["Queues"]]
+            self.assertEqual(as_list(it["Resource"]), [{"Fn::GetAtt": [name, "Arn"]} for name in names])
+            closed += names
+        self.assertEqual(set(closed), set(queues))
+
+    def test_an_audit_that_cannot_be_started_is_kept_for_fourteen_days(self):
+        target = the("AWS::Scheduler::Schedule")["Properties"]["Target"]
+        self.assertEqual(target["DeadLetterConfig"], {"Arn": {"Fn::GetAtt": ["AuditDeadLetterQueue", "Arn"]}})
+        self.assertEqual(TEMPLATE["Resources"]["AuditDeadLetterQueue"]["Properties"]["MessageRetentionPeriod"], 14 * 24 * 3600)
+        self.assertEqual(json.loads(target["Input"]), {"hookwork": "audit"})
 
     def test_are_there_only_with_a_queue(self):
         for name, it in TEMPLATE["Resources"].items():
-            if it["Type"].startswith("AWS::SQS::") or name.startswith("Worker"):
+            if name in ("JobQueue", "DeadLetterQueue", "QueuePolicy") or name.startswith("Worker"):
                 self.assertIn(it["Condition"], ("Queued", "MakesWorkerSecret"), name)
 
 
@@ -416,7 +442,7 @@ class State(Bucket, unittest.TestCase):
         self.assertEqual(TEMPLATE["Resources"][self.name]["DeletionPolicy"], "Delete")
 
     def test_a_ledger_outlives_the_upload_that_it_names(self):
-        (rule,) = self.properties["LifecycleConfiguration"]["Rules"]
+        (rule, _) = self.properties["LifecycleConfiguration"]["Rules"]
         uploads = TEMPLATE["Resources"]["BackupBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         (days,) = [it["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for it in uploads if "AbortIncompleteMultipartUpload" in it]
         self.assertEqual(rule["Prefix"], "uploads/")
@@ -449,17 +475,58 @@ class Backup(Bucket, unittest.TestCase):
 
 class Topic(unittest.TestCase):
     def test_is_encrypted(self):
-        self.assertEqual(the("AWS::SNS::Topic")["Properties"]["KmsMasterKeyId"], "alias/aws/sns")
+        self.assertEqual(TEMPLATE["Resources"]["NoticeTopic"]["Properties"]["KmsMasterKeyId"], "alias/aws/sns")
 
     def test_takes_notices_only_over_tls(self):
-        (it,) = the("AWS::SNS::TopicPolicy")["Properties"]["PolicyDocument"]["Statement"]
+        (it,) = TEMPLATE["Resources"]["NoticeTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
         self.assertEqual((it["Effect"], it["Principal"], it["Action"]), ("Deny", "*", "sns:Publish"))
         self.assertEqual(it["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
 
     def test_mails_only_whom_the_parameter_names(self):
-        it = the("AWS::SNS::Subscription")
+        it = TEMPLATE["Resources"]["NotificationSubscription"]
         self.assertEqual(it["Condition"], "HasNotificationEmail")
         self.assertEqual((it["Properties"]["Protocol"], it["Properties"]["Endpoint"]), ("email", {"Ref": "NotificationEmail"}))
+
+
+class Alarms(unittest.TestCase):
+    alarms = of_type("AWS::CloudWatch::Alarm")
+
+    def test_there_is_one_for_each_thing_that_goes_wrong(self):
+        self.assertEqual(
+            set(self.alarms),
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ApiFailures", "WorkerErrors", "WorkerThrottles", "WorkerSlow", "DeadLetters", "OldJobs", "AuditsNotStarted"},
+        )
+
+    def test_each_tells_somebody(self):
+        for name, it in self.alarms.items():
+            self.assertEqual(it["Properties"]["AlarmActions"], [{"Ref": "AlarmTopic"}], name)
+            self.assertTrue(it["Properties"]["AlarmDescription"], name)
+
+    def test_each_is_there_whenever_what_it_watches_is(self):
+        for name, it in self.alarms.items():
+            watched = [text for text in strings(it["Properties"]) if text in TEMPLATE["Resources"] and text != "AlarmTopic"]
+            for other in watched:
+                self.assertEqual(it.get("Condition"), TEMPLATE["Resources"][other].get("Condition"), name)
+
+    def test_the_slow_are_those_near_their_own_time_out(self):
+        for name in ("Receiver", "Worker"):
+            (expression,) = [it["Expression"]["Fn::Sub"] for it in self.alarms[f"{name}Slow"]["Properties"]["Metrics"] if "Expression" in it]
+            self.assertEqual(expression[0], "longest / (10 * ${Seconds})")
+            self.assertEqual(expression[1]["Seconds"], TEMPLATE["Resources"][name]["Properties"]["Timeout"])
+
+    def test_are_encrypted_with_a_key_that_admits_cloudwatch_for_this_account(self):
+        self.assertEqual(TEMPLATE["Resources"]["AlarmTopic"]["Properties"]["KmsMasterKeyId"], {"Ref": "AlarmKey"})
+        key = TEMPLATE["Resources"]["AlarmKey"]["Properties"]
+        self.assertTrue(key["EnableKeyRotation"])
+        (grant,) = [it for it in key["KeyPolicy"]["Statement"] if it["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
+        publish, tls = TEMPLATE["Resources"]["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        for it in (grant, publish):
+            self.assertEqual(it["Condition"], {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}})
+        self.assertEqual((tls["Effect"], tls["Condition"]), ("Deny", {"Bool": {"aws:SecureTransport": "false"}}))
+
+    def test_mails_only_whom_the_parameter_names(self):
+        it = TEMPLATE["Resources"]["AlarmSubscription"]
+        self.assertEqual((it["Condition"], it["Properties"]["Endpoint"]), ("HasAlarmEmail", {"Ref": "AlarmEmail"}))
 
 
 class Door(unittest.TestCase):
@@ -503,11 +570,13 @@ class Stack(unittest.TestCase):
 
     def test_no_resource_has_a_fixed_physical_name(self):
         # An inline policy's name lives inside its role, DisplayName is a title: two stacks do not collide on them.
-        inside = {"PolicyName", "DisplayName", "StageName"}
+        # MetricName is AWS's own.
+        inside = {"PolicyName", "DisplayName", "StageName", "MetricName"}
         for name, resource in TRANSLATED["Resources"].items():
             for path, value in walk(resource["Properties"]):
                 # A bucket policy's and the like refer to what they belong to.
-                if path and str(path[-1]).endswith("Name") and path[-1] not in inside and isinstance(value, str):
+                dimension = "Dimensions" in path
+                if path and str(path[-1]).endswith("Name") and path[-1] not in inside and not dimension and isinstance(value, str):
                     self.fail(f"{name} has the fixed {path[-1]} {value}")
         for kind in ("AWS::SecretsManager::Secret", "AWS::Serverless::HttpApi"):
             for it in of_type(kind).values():
@@ -551,7 +620,9 @@ class Stack(unittest.TestCase):
             "BackupBucketName": ("my-backup.2",),
             "KmsKeyArns": (key, f"{key},{key}"),
             "NotificationEmail": ("a.b+c@example.com",),
+            "AlarmEmail": ("a.b+c@example.com",),
             "ReservedConcurrency": ("10",),
+            "AuditSchedule": ("rate(1 day)", "cron(0 3 * * ? *)", "cron(0 9 ? * 2#1 *)"),
         }
         refused = {
             "Sources": ("", "vk", "[]"),
@@ -559,8 +630,10 @@ class Stack(unittest.TestCase):
             "WorkerSecretsArn": ("hookwork", "*", f"{secret},", f"{secret},*"),
             "BackupBucketName": ("My_Backup", "s3://backup", "backup/", "*"),
             "KmsKeyArns": ("alias/mine", "*", f"{key} {key}", f"{key},"),
+            "AlarmEmail": ("someone", "a@b"),
             "NotificationEmail": ("someone", "a@b", "a b@example.com"),
             "ReservedConcurrency": ("-1", "many"),
+            "AuditSchedule": ("daily", "rate(1 day", "at(2026-01-01T00:00:00)"),
         }
         self.assertEqual(set(taken), {name for name, it in TEMPLATE["Parameters"].items() if "AllowedPattern" in it})
         for name, values in taken.items():
@@ -593,7 +666,7 @@ class Outputs(unittest.TestCase):
         )
 
     def test_name_all_that_an_operator_looks_for(self):
-        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand", "PutWorkerSecretsCommand", "JobQueue", "DeadLetters"}
+        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand", "PutWorkerSecretsCommand", "AlarmTopicArn", "JobQueue", "DeadLetters"}
         self.assertLessEqual(wanted, set(self.outputs))
         for it in self.outputs.values():
             self.assertTrue(it["Description"])
