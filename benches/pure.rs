@@ -123,8 +123,9 @@ fn whole(criterion: &mut Criterion) {
     let runtime = runtime.expect("a runtime starts");
     let config = Config::from_lookup(|key| Some(settings(key))).expect("the settings are right");
     let nowhere = "http://127.0.0.1:1";
-    let aws = runtime.block_on(Aws::local(nowhere, nowhere, nowhere));
-    let router = http::router(App::new(config, aws));
+    let aws = runtime.block_on(Aws::local(nowhere, nowhere));
+    let app = App::new(config, aws);
+    let router = http::router(app.clone());
     let mut group = criterion.benchmark_group("event");
     for name in ["vk-handshake-docs", "intdash-test-delivery"] {
         let payload: Box<RawValue> = serde_json::from_str(&event(name)).expect("an event is JSON");
@@ -132,7 +133,7 @@ fn whole(criterion: &mut Criterion) {
             b.iter(|| {
                 let event = LambdaEvent::new(payload.clone(), Context::default());
                 runtime
-                    .block_on(lambda::dispatch(router.clone(), event))
+                    .block_on(lambda::dispatch(app.clone(), router.clone(), event))
                     .expect("an answer")
             });
         });

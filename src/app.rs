@@ -1,5 +1,6 @@
 //! The function's work, built once per cold start: a delivery is received, its jobs are planned and performed.
 
+mod audit;
 mod perform;
 pub mod queue;
 
@@ -10,8 +11,8 @@ use crate::clients::queue::Queue;
 use crate::clients::secrets::SecretStore;
 use crate::clients::topic::Topic;
 use crate::config::Config;
-use crate::domain::delivery::{Delivery, Rejection};
-use crate::domain::event::Event;
+use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
+use crate::domain::event::{Event, OriginRef};
 use crate::domain::job::{Job, Outcome, plan};
 use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::source::{Message, Source};
@@ -110,6 +111,60 @@ impl App {
         }
     }
 
+    /// The clock has struck: audits every origin bucket, through the queue where there is one, else until the time is up.
+    ///
+    /// # Errors
+    /// A sentence: of some bucket the audit did not begin, or failed.
+    pub async fn tick(self: &Arc<Self>, deadline: Instant) -> Result<u64, String> {
+        let id = DeliveryId(uuid::Uuid::now_v7());
+        let origins = self.sources.iter().flat_map(|(name, source)| {
+            let buckets = match source {
+                Source::S3(source) => Some(source.buckets.keys()),
+                Source::Intdash(_) => None,
+            };
+            buckets.into_iter().flatten().map(|origin| OriginRef {
+                source: name.clone(),
+                origin: origin.clone(),
+            })
+        });
+        let audits: Vec<_> = origins.map(|origin| (Job::Audit(origin), id)).collect();
+        let count = audits.len();
+        let failed = match &self.queue {
+            Some(queue) => {
+                let sent = queue::send(queue, audits.into_iter(), deadline).await;
+                sent.values()
+                    .filter(|ended| **ended != Ended::Queued)
+                    .count()
+            }
+            None => {
+                let mut failed = 0;
+                for audit in audits {
+                    failed += usize::from(!self.audited_inline(audit, deadline).await);
+                }
+                failed
+            }
+        };
+        if failed == 0 {
+            Ok(count as u64)
+        } else {
+            Err(format!(
+                "{failed} of {count} audits failed: the log says why"
+            ))
+        }
+    }
+
+    /// Slice after slice, as long as there is time: what is left is the next tick's.
+    async fn audited_inline(self: &Arc<Self>, audit: (Job, DeliveryId), deadline: Instant) -> bool {
+        loop {
+            let done = self.perform(std::iter::once(audit.clone()), deadline).await;
+            match done.into_values().next() {
+                Some(Err(left)) if left.goes_on() && Instant::now() < deadline => {}
+                Some(Err(left)) => return left.goes_on(),
+                _ => return true,
+            }
+        }
+    }
+
     /// Has the jobs of all events done, equal ones once: sent to the queue where there is one, performed here otherwise.
     async fn work(
         self: &Arc<Self>,
@@ -203,5 +258,6 @@ fn about(job: Job) -> About {
             key: object.key,
         },
         Job::Summary(measurement) => About::Measurement(measurement.measurement),
+        Job::Audit(_) => About::Nothing,
     }
 }

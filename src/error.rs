@@ -49,6 +49,23 @@ pub enum WorkError {
         /// All of them.
         parts: usize,
     },
+    /// The audit has come so far; another slice goes on with it.
+    #[error("the audit has looked at {0} keys so far, and its next slice goes on")]
+    Slice(u64),
+    /// A call to the state bucket failed.
+    #[error("state: {0}")]
+    State(#[source] CallError),
+    /// There is nowhere to keep how far an audit has come.
+    #[error("an audit needs STATE_BUCKET")]
+    NoState,
+    /// A listing is not in the order of its keys, so that nothing follows from what it lacks.
+    #[error("{side}: the listing is not in the order of its keys, at \"{key}\"")]
+    Unsorted {
+        /// Whose.
+        side: &'static str,
+        /// Where.
+        key: String,
+    },
     /// Attempt after attempt ended without a part that the one before had not.
     #[error(
         "{0} attempts in a row carried no part over: the time for one is too short, or one side is too slow"
@@ -95,12 +112,18 @@ impl WorkError {
         }
     }
 
+    /// Whether it has not failed, and another attempt goes on where it stopped.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Unfinished { .. } | Self::Slice(_))
+    }
+
     /// Whether another attempt with the same settings would end as this one did.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::DoesNotFit(_) | Self::NoProgress(_) | Self::NotConfigured(_)
+            Self::DoesNotFit(_) | Self::NoProgress(_) | Self::NotConfigured(_) | Self::NoState
         )
     }
 

@@ -1,7 +1,10 @@
 //! The edge towards Lambda: every way in which the function can be started, told apart by the shape of the event.
 
+mod sqs;
+
 use crate::app::App;
 use crate::app::queue::Message;
+use crate::domain::event::OriginRef;
 use crate::http::Arrival;
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +20,7 @@ use lambda_runtime::{Context, Error, LambdaEvent};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sqs::BatchResponse;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -36,29 +40,18 @@ enum Invocation {
     RestV1(Http),
     /// Messages of the queue.
     Queue(Vec<Message>),
+    /// The schedule, or an operator.
+    Told(Told),
 }
 
-/// What Lambda makes of a batch of an SQS queue; of its many fields these. Any other queue-like service has another name.
+/// What the schedule, or an operator, says to the function itself.
 #[derive(Deserialize)]
-struct SqsEvent {
-    #[serde(rename = "Records")]
-    records: Vec<SqsRecord>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SqsRecord {
-    event_source: String,
-    message_id: String,
-    receipt_handle: String,
-    body: String,
-    attributes: SqsAttributes,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SqsAttributes {
-    approximate_receive_count: String,
+#[serde(tag = "hookwork", rename_all = "lowercase", deny_unknown_fields)]
+enum Told {
+    /// `{"hookwork":"audit"}`
+    Audit,
+    /// `{"hookwork":"release","source":"vk","bucket":"mcs1/b"}`
+    Release { source: String, bucket: String },
 }
 
 /// A request, whatever brought it.
@@ -83,19 +76,11 @@ pub enum Response {
     RestV1(ApiGatewayProxyResponse),
     /// For a queue.
     Queue(BatchResponse),
-}
-
-/// Which messages of a batch must come again; the others are done with. Lambda needs `ReportBatchItemFailures` to look.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
-    batch_item_failures: Vec<BatchItemFailure>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchItemFailure {
-    item_identifier: String,
+    /// For who told it.
+    Told {
+        /// How many audits were begun, one for each origin bucket; or how many removals were released.
+        count: u64,
+    },
 }
 
 /// Answers one invocation.
@@ -108,18 +93,23 @@ pub async fn dispatch(
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Response, Error> {
     let function_ends = deadline_of(&event.context);
+    let all_its_time = || Instant::now() + time_left(SystemTime::now(), function_ends, None);
     match parse(event.payload.get())? {
         Invocation::HttpV2(http) => answer(router, http, false, function_ends).await,
         Invocation::RestV1(http) => answer(router, http, true, function_ends).await,
         Invocation::Queue(messages) => {
-            let left = time_left(SystemTime::now(), function_ends, None);
-            let again = app.perform_batch(messages, Instant::now() + left).await;
-            let failures = again
-                .into_iter()
-                .map(|item_identifier| BatchItemFailure { item_identifier });
-            Ok(Response::Queue(BatchResponse {
-                batch_item_failures: failures.collect(),
-            }))
+            let again = app.perform_batch(messages, all_its_time()).await;
+            Ok(Response::Queue(BatchResponse::of(again)))
+        }
+        Invocation::Told(Told::Audit) => {
+            let count = app.tick(all_its_time()).await?;
+            Ok(Response::Told { count })
+        }
+        Invocation::Told(Told::Release { source, bucket }) => {
+            let origin = bucket;
+            let of = OriginRef { source, origin };
+            let count = app.release(&of, all_its_time()).await?;
+            Ok(Response::Told { count })
         }
     }
 }
@@ -190,17 +180,12 @@ fn time_left(
 }
 
 fn parse(event: &str) -> Result<Invocation, Error> {
-    const EXPECTED: &str = "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), of a Function URL, or of an SQS queue";
-    if let Ok(SqsEvent { records }) = serde_json::from_str(event) {
-        if records
-            .iter()
-            .any(|record| record.event_source != "aws:sqs")
-        {
-            return Err(EXPECTED.into());
-        }
-        return Ok(Invocation::Queue(
-            records.into_iter().map(Message::from).collect(),
-        ));
+    const EXPECTED: &str = "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), of a Function URL, of an SQS queue, or {\"hookwork\":\"audit\"}";
+    if let Some(messages) = sqs::messages(event) {
+        return Ok(Invocation::Queue(messages));
+    }
+    if let Ok(told) = serde_json::from_str(event) {
+        return Ok(Invocation::Told(told));
     }
     let request = serde_json::from_str::<LambdaRequest>(event).map_err(|_| EXPECTED)?;
     match request {
@@ -255,22 +240,6 @@ fn parse(event: &str) -> Result<Invocation, Error> {
             }))
         }
         _ => Err(EXPECTED.into()),
-    }
-}
-
-impl From<SqsRecord> for Message {
-    fn from(record: SqsRecord) -> Self {
-        Self {
-            id: record.message_id,
-            receipt_handle: record.receipt_handle,
-            body: record.body,
-            // A count that is none is that of a first time: nothing is given up for it.
-            receives: record
-                .attributes
-                .approximate_receive_count
-                .parse()
-                .unwrap_or(1),
-        }
     }
 }
 

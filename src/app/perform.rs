@@ -4,15 +4,16 @@ use super::{App, missing};
 use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
 use crate::domain::delivery::DeliveryId;
-use crate::domain::event::{MeasurementRef, ObjectRef};
+use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
 use crate::domain::job::{Job, Outcome};
 use crate::domain::secrets::{AccessKey, Secrets, SourceSecrets};
 use crate::domain::signature::Secret;
 use crate::domain::source::Source;
-use crate::domain::source::s3::S3Source;
+use crate::domain::source::s3::{BucketRule, S3Source};
 use crate::error::WorkError;
 use crate::mirror::{Mirror, Mirrored};
 use crate::summarise;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,16 +28,17 @@ const JOBS_AT_A_TIME: usize = 32;
 const GRACE: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Performs jobs, each with the delivery that it is done for. What befalls one never stops another.
-    pub(super) async fn perform(
-        self: &Arc<Self>,
+    /// Performs jobs, each with the delivery that it is done for. What befalls one never stops another. Boxed, since the job
+    /// of an audit performs others.
+    pub(super) fn perform<'a>(
+        self: &'a Arc<Self>,
         jobs: impl Iterator<Item = (Job, DeliveryId)>,
         deadline: Instant,
-    ) -> HashMap<Job, Result<Outcome, WorkError>> {
+    ) -> BoxFuture<'a, HashMap<Job, Result<Outcome, WorkError>>> {
         let mut seen = HashSet::new();
         let once: Vec<_> = jobs.filter(|(job, _)| seen.insert(job.clone())).collect();
-        stream::iter(once)
-            .map(|(job, id)| async move {
+        let ended = stream::iter(once)
+            .map(move |(job, id)| async move {
                 let (app, of) = (Arc::clone(self), job.clone());
                 let started = Instant::now();
                 let done =
@@ -47,17 +49,20 @@ impl App {
                 (job, done)
             })
             .buffer_unordered(JOBS_AT_A_TIME)
-            .collect()
-            .await
+            .collect();
+        Box::pin(ended)
     }
 
     /// Performs a job; where a far side refuses our keys, once more with newer ones.
     async fn in_time(
-        &self,
+        self: &Arc<Self>,
         job: &Job,
         id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
+        if !self.knows(job.source()) {
+            return Err(WorkError::NotConfigured(job.source().to_owned()));
+        }
         if Instant::now() >= deadline {
             return Err(WorkError::OutOfTime("it has not begun"));
         }
@@ -78,7 +83,7 @@ impl App {
     }
 
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         job: &Job,
         secrets: &Secrets,
         id: DeliveryId,
@@ -98,10 +103,16 @@ impl App {
                 let token = known.ok_or_else(|| missing(&measurement.source, "api_token"))?;
                 self.summarise(measurement, token).await
             }
+            Job::Audit(of) => {
+                let known = secrets.of(&of.source);
+                let known =
+                    known.ok_or_else(|| missing(&of.source, "an access key of the origin"))?;
+                self.audited(of, known, id, deadline).await
+            }
         }
     }
 
-    /// Tries the live keys of the origin in turn, until one is let in.
+    /// Makes one key right. The live keys of the origin are tried in turn, until one is let in.
     async fn mirror(
         &self,
         object: &ObjectRef,
@@ -109,19 +120,11 @@ impl App {
         id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
-        let (Some(Source::S3(source)), Some(backup)) =
-            (self.sources.get(&object.source), &self.backup)
-        else {
-            return Err(WorkError::NotConfigured(object.source.clone()));
-        };
-        let Some(rule) = source.buckets.get(&object.origin) else {
-            return Err(WorkError::NotConfigured(object.origin_id()));
-        };
+        let (rule, backup, origins) = self.sides(&object.source, &object.origin, known)?;
         let mut refused = missing(&object.source, "an access key of the origin");
-        for key in &known.access_keys {
-            let origin = self.origin(source, object, key);
+        for origin in &origins {
             let mirror = Mirror {
-                origin: &origin,
+                origin,
                 backup,
                 ledgers: self.state.as_ref(),
                 object,
@@ -130,12 +133,54 @@ impl App {
                 delivery: id,
                 deadline,
             };
-            match mirror.reconcile().await {
+            // Boxed: nested any deeper, the compiler gives up on the future's layout.
+            match Box::pin(mirror.reconcile()).await {
                 Err(error) if error.denied() => refused = error,
                 done => return done,
             }
         }
         Err(refused)
+    }
+
+    async fn audited(
+        self: &Arc<Self>,
+        of: &OriginRef,
+        known: &SourceSecrets,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Mirrored, WorkError> {
+        let (rule, backup, origins) = self.sides(&of.source, &of.origin, known)?;
+        let mut refused = missing(&of.source, "an access key of the origin");
+        for origin in &origins {
+            match self.audit(of, rule, [origin, backup], id, deadline).await {
+                Err(error) if error.denied() => refused = error,
+                done => {
+                    return done.map(|outcome| Mirrored {
+                        outcome,
+                        ..Mirrored::default()
+                    });
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// The rule of an origin bucket, the backup, and the origin with each of its live keys.
+    fn sides(
+        &self,
+        source: &str,
+        origin: &str,
+        known: &SourceSecrets,
+    ) -> Result<(&BucketRule, &Bucket, Vec<Bucket>), WorkError> {
+        let (Some(Source::S3(found)), Some(backup)) = (self.sources.get(source), &self.backup)
+        else {
+            return Err(WorkError::NotConfigured(source.to_owned()));
+        };
+        let rule = found.buckets.get(origin);
+        let rule = rule.ok_or_else(|| WorkError::NotConfigured(format!("{source}/{origin}")))?;
+        let origins = known.access_keys.iter();
+        let origins = origins.map(|key| self.origin(found, source, origin, key));
+        Ok((rule, backup, origins.collect()))
     }
 
     async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<Mirrored, WorkError> {
@@ -152,23 +197,23 @@ impl App {
     }
 
     /// The client of an origin bucket, made once for each key: connections are kept.
-    fn origin(&self, source: &S3Source, object: &ObjectRef, key: &AccessKey) -> Bucket {
+    fn origin(&self, of: &S3Source, source: &str, origin: &str, key: &AccessKey) -> Bucket {
         let mut made = self
             .origins
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = made.iter().find(|(name, origin, with, _)| {
-            *name == object.source && *origin == object.origin && with == key
-        });
+        let known = made
+            .iter()
+            .find(|(name, bucket, with, _)| *name == source && *bucket == origin && with == key);
         if let Some((.., bucket)) = known {
             return bucket.clone();
         }
         let bucket = self
             .aws
-            .origin(&source.endpoint, &source.region, key, object.bucket());
+            .origin(&of.endpoint, &of.region, key, bucket_of(origin));
         made.push((
-            object.source.clone(),
-            object.origin.clone(),
+            source.to_owned(),
+            origin.to_owned(),
             key.clone(),
             bucket.clone(),
         ));
@@ -185,12 +230,11 @@ fn logged(
     started: Instant,
 ) -> Result<Outcome, WorkError> {
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (kind, object, measurement) = match job {
-        Job::Mirror(object) => ("mirror", Some(object), None),
-        Job::Summary(of) => ("summary", None, Some(of.measurement.as_str())),
+    let (kind, bucket, key, measurement) = match job {
+        Job::Mirror(of) => ("mirror", Some(&of.origin), Some(&of.key), None),
+        Job::Summary(of) => ("summary", None, None, Some(&of.measurement)),
+        Job::Audit(of) => ("audit", Some(&of.origin), None, None),
     };
-    let bucket = object.map(|object| object.origin.as_str());
-    let key = object.map(|object| object.key.as_str());
     match done {
         Ok(done) => {
             let fingerprint = done.fingerprint.map(display);
@@ -203,6 +247,10 @@ fn logged(
             }
             tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, copied_bytes, reason, calls, ms, "job");
             Ok(done.outcome)
+        }
+        Err(left) if left.goes_on() => {
+            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = "unfinished", object.bucket = bucket, object.key = key, reason = %left, calls, ms, "job");
+            Err(left)
         }
         Err(error) => {
             tracing::error!(delivery.id = %id, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, calls, ms, "job");

@@ -50,7 +50,7 @@ impl Fate {
     fn of(job: Result<&Result<Outcome, WorkError>, &String>, receives: u32) -> Self {
         match job {
             Ok(Ok(_)) => Self::Done,
-            Ok(Err(WorkError::Unfinished { .. })) => Self::GoOn,
+            Ok(Err(error)) if error.goes_on() => Self::GoOn,
             Ok(Err(error)) if error.is_final() => Self::Dead(error.to_string()),
             Ok(Err(error)) if receives >= ATTEMPTS => {
                 Self::Dead(format!("{receives} attempts, the last: {error}"))

@@ -1,14 +1,65 @@
-//! What a bucket lists of one key: the object, and the uploads that are open.
+//! What a bucket lists: all of it, page by page; and of one key the object, and the uploads that are open.
 
 use super::bucket::Bucket;
 use super::error::CallError;
 use super::object::form_decoded;
 use super::upload::Upload;
+use crate::domain::audit::Listed;
+use crate::domain::object::ETag;
 use crate::domain::reconcile::NotListed;
 use aws_sdk_s3::types::EncodingType;
 use std::time::SystemTime;
 
 impl Bucket {
+    /// The objects under a prefix that come after a key of it, 1,000 at most, and whether these are the last. Keys are told
+    /// without the prefix.
+    ///
+    /// # Errors
+    /// The bucket did not answer, or denied; what it listed makes no sense.
+    pub async fn page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<(Vec<Listed>, bool), CallError> {
+        let list = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
+            .set_start_after(after.map(|after| format!("{prefix}{after}")))
+            .encoding_type(EncodingType::Url);
+        let answer = list
+            .send()
+            .await
+            .map_err(|e| CallError::of("ListObjectsV2", &self.place(prefix), &e))?;
+        let bad = |cause: &str| self.bad_answer("ListObjectsV2", prefix, cause);
+        let encoded = answer.encoding_type().is_some();
+        let listed = answer.contents().iter().map(|object| {
+            let key = object.key().map(|key| {
+                if encoded {
+                    form_decoded(key)
+                } else {
+                    key.to_owned()
+                }
+            });
+            let key = key.as_deref().and_then(|key| key.strip_prefix(prefix));
+            Some(Listed {
+                key: key?.to_owned(),
+                size: u64::try_from(object.size()?).ok()?,
+                etag: ETag::new(object.e_tag()?),
+                last_modified: object.last_modified()?.secs(),
+            })
+        });
+        let listed: Option<Vec<_>> = listed.collect();
+        let listed =
+            listed.ok_or_else(|| bad("an entry that is not whole, or was not asked for"))?;
+        let last = answer.is_truncated() != Some(true);
+        if listed.is_empty() && !last {
+            return Err(bad("a page without a key that is not the last one"));
+        }
+        Ok((listed, last))
+    }
+
     /// Looks whether a bucket that answers lists this key: the second, independent observation of an absence.
     ///
     /// # Errors

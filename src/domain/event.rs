@@ -21,10 +21,23 @@ impl ObjectRef {
     /// The bucket's own name, without the project.
     #[must_use]
     pub fn bucket(&self) -> &str {
-        self.origin
-            .rsplit_once('/')
-            .map_or(&self.origin, |(_, bucket)| bucket)
+        bucket_of(&self.origin)
     }
+}
+
+/// The own name of a bucket that an allow-list spells `project/bucket` or `bucket`.
+#[must_use]
+pub fn bucket_of(origin: &str) -> &str {
+    origin.rsplit_once('/').map_or(origin, |(_, bucket)| bucket)
+}
+
+/// One origin bucket of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OriginRef {
+    /// The source's name.
+    pub source: String,
+    /// The bucket as the source's allow-list spells it.
+    pub origin: String,
 }
 
 /// One measurement of an intdash project.

@@ -1,7 +1,7 @@
 //! One idempotent unit of work, its wire form, and how it ended.
 
 use super::delivery::DeliveryId;
-use super::event::{Event, MeasurementRef, ObjectRef};
+use super::event::{Event, MeasurementRef, ObjectRef, OriginRef};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,6 +12,8 @@ pub enum Job {
     Mirror(ObjectRef),
     /// Summarise this measurement and publish the notice.
     Summary(MeasurementRef),
+    /// Lay this origin bucket and its backup side by side, from where the audit under way has come to.
+    Audit(OriginRef),
 }
 
 /// The queue's body. What was ever written is read for ever: a queue and its dead letters outlive a deployment, so a change
@@ -37,11 +39,25 @@ enum WireWork {
         project: String,
         measurement: String,
     },
+    Audit {
+        source: String,
+        origin: String,
+    },
 }
 
 const VERSION: u32 = 1;
 
 impl Job {
+    /// The source that it is for.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Mirror(of) => &of.source,
+            Self::Summary(of) => &of.source,
+            Self::Audit(of) => &of.source,
+        }
+    }
+
     /// As it goes into the queue: JSON, in the characters that SQS takes. `delivery` is what it is done for, as the log names
     /// it.
     #[must_use]
@@ -56,6 +72,10 @@ impl Job {
                 source: of.source.clone(),
                 project: of.project.clone(),
                 measurement: of.measurement.clone(),
+            },
+            Self::Audit(of) => WireWork::Audit {
+                source: of.source.clone(),
+                origin: of.origin.clone(),
             },
         };
         let wire = Wire {
@@ -105,6 +125,7 @@ impl Job {
                 project,
                 measurement,
             }),
+            WireWork::Audit { source, origin } => Self::Audit(OriginRef { source, origin }),
         };
         Ok((job, DeliveryId(wire.delivery)))
     }
@@ -122,6 +143,10 @@ pub enum Outcome {
     Unchanged,
     /// The notice was published.
     Published,
+    /// The audit is through.
+    Audited,
+    /// The audit is through, and what it would remove waits for a human.
+    Held,
     /// There was nothing to do.
     Ignored,
 }
@@ -135,6 +160,8 @@ impl Outcome {
             Self::Deleted => "deleted",
             Self::Unchanged => "unchanged",
             Self::Published => "published",
+            Self::Audited => "audited",
+            Self::Held => "held",
             Self::Ignored => "ignored",
         }
     }
@@ -184,7 +211,12 @@ mod tests {
                 r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"summary":{"source":"intdash","project":"p","measurement":"m"}}}"#,
             ),
         ];
-        for (job, json) in golden {
+        let audit = Job::Audit(OriginRef {
+            source: "vk".to_owned(),
+            origin: "mcs1/b".to_owned(),
+        });
+        let of_audit = r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"audit":{"source":"vk","origin":"mcs1/b"}}}"#;
+        for (job, json) in golden.into_iter().chain([(audit, of_audit)]) {
             assert_eq!(job.to_json(id()), json);
             assert_eq!(Job::from_json(json), Ok((job, id())));
         }

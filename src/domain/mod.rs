@@ -1,5 +1,6 @@
 //! Values and decisions. Pure: no AWS type, no I/O, no clock, no environment, no tokio.
 
+pub mod audit;
 pub mod checksum;
 pub mod delivery;
 pub mod event;

@@ -25,12 +25,16 @@ impl ETag {
         )
     }
 
-    /// Whether these can be the bytes that it names: `false` only where it looks like an MD5, as that of an object which was
-    /// put in one piece, and is not theirs.
+    /// Whether it looks like an MD5, as that of an object which was put in one piece. Not every one that does is one (SSE-KMS).
+    #[must_use]
+    pub fn looks_like_md5(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
+    /// Whether these can be the bytes that it names: `false` only where it looks like an MD5 and is not theirs.
     #[must_use]
     pub fn may_name(&self, bytes: &[Bytes]) -> bool {
-        let looks_like_md5 = self.0.len() == 32 && self.0.bytes().all(|b| b.is_ascii_hexdigit());
-        !looks_like_md5 || {
+        !self.looks_like_md5() || {
             let mut md5 = Md5::new();
             bytes.iter().for_each(|piece| md5.update(piece));
             hex(&md5.finalize()).eq_ignore_ascii_case(&self.0)

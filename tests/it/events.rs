@@ -178,6 +178,21 @@ pub(crate) async fn dispatched(app: &Arc<App>, event: &Value) -> Value {
 
 /// The same of a function that has this much time.
 pub(crate) async fn dispatched_within(app: &Arc<App>, event: &Value, time: Duration) -> Value {
+    let answer = invoked(app, event, time).await.unwrap();
+    serde_json::to_value(answer).unwrap()
+}
+
+/// Why the function fails an event.
+pub(crate) async fn refused(app: &Arc<App>, event: &Value) -> String {
+    let answer = invoked(app, event, Duration::from_secs(60)).await;
+    answer.unwrap_err().to_string()
+}
+
+async fn invoked(
+    app: &Arc<App>,
+    event: &Value,
+    time: Duration,
+) -> Result<lambda::Response, lambda_runtime::Error> {
     let mut context = Context::default();
     let ends = SystemTime::now() + time;
     let ends = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
@@ -185,8 +200,7 @@ pub(crate) async fn dispatched_within(app: &Arc<App>, event: &Value, time: Durat
     let payload = RawValue::from_string(event.to_string()).unwrap();
     let event = LambdaEvent::new(payload, context);
     let router = hookwork::http::router(app.clone());
-    let answer = lambda::dispatch(app.clone(), router, event).await;
-    serde_json::to_value(answer.unwrap()).unwrap()
+    lambda::dispatch(app.clone(), router, event).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,7 +161,11 @@ impl World {
 
     /// With a state bucket, so that uploads can be resumed.
     pub(crate) async fn resumable() -> Self {
-        let sources = |s3_url: &str, _: &str| (json!({"vk": vk(s3_url, json!({}))}), secrets());
+        Self::resumable_with(json!({})).await
+    }
+
+    pub(crate) async fn resumable_with(rule: Value) -> Self {
+        let sources = |s3_url: &str, _: &str| (json!({"vk": vk(s3_url, rule)}), secrets());
         Self::build(sources, Some("state")).await
     }
 

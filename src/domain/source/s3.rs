@@ -62,6 +62,38 @@ pub struct BucketRule {
     pub deletes: Deletes,
     /// What the copies are stored as; S3's default where it is not set.
     pub storage_class: Option<StorageClass>,
+    /// When removals that an audit finds wait for a human.
+    pub hold: Hold,
+}
+
+/// Removals that an audit finds wait for a human where they are more than both of these; where the origin lists nothing at all,
+/// always.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hold {
+    /// So many keys.
+    pub count: u64,
+    /// So large a part of all copies, from 0 to 1.
+    pub share: f64,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self {
+            count: 100,
+            share: 0.1,
+        }
+    }
+}
+
+impl Hold {
+    /// Whether so many removals wait, of a backup with so many copies and an origin with so many keys.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no precision")]
+    pub fn holds(&self, removals: u64, copies: u64, keys: u64) -> bool {
+        let many = removals > self.count && removals as f64 > self.share * copies as f64;
+        removals > 0 && (keys == 0 || many)
+    }
 }
 
 impl Default for BucketRule {
@@ -72,6 +104,7 @@ impl Default for BucketRule {
             exclude: Vec::new(),
             deletes: Deletes::default(),
             storage_class: None,
+            hold: Hold::default(),
         }
     }
 }

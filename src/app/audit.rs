@@ -1,0 +1,350 @@
+//! An origin bucket and its backup side by side, slice by slice: finds what no event told of. It decides nothing: every
+//! difference is a hint to the mirror, and many removals at once wait for a human.
+
+use super::App;
+use crate::clients::bucket::Bucket;
+use crate::domain::audit::{Finding, Join, Run, Side, Unsorted};
+use crate::domain::delivery::DeliveryId;
+use crate::domain::event::{ObjectRef, OriginRef};
+use crate::domain::job::{Job, Outcome};
+use crate::domain::object::ETag;
+use crate::domain::reconcile::{BackupState, Condition, Deletes};
+use crate::domain::source::s3::BucketRule;
+use crate::error::WorkError;
+use crate::resume;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// Keys of a slice. What a death costs is looking at so many once more.
+const SLICE: u64 = 20_000;
+/// Copies without an original that are looked at a time.
+const LOOKS_AT_A_TIME: usize = 32;
+/// A difference younger than this is left to its event, which may be on its way.
+const EVENTS_TAKE: Duration = Duration::from_secs(900);
+/// What is left of the time for writing down how far it has come.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// What follows from the audit of one origin bucket.
+struct Hints<'a> {
+    app: &'a Arc<App>,
+    of: &'a OriginRef,
+    state: &'a Bucket,
+    id: DeliveryId,
+    deadline: Instant,
+}
+
+/// One origin bucket and its backup.
+struct Audit<'a> {
+    hints: Hints<'a>,
+    rule: &'a BucketRule,
+    origin: &'a Bucket,
+    backup: &'a Bucket,
+}
+
+impl App {
+    /// Carries the audit of an origin bucket on by one slice, or begins one.
+    ///
+    /// # Errors
+    /// [`WorkError::Slice`] where another slice is to go on; whatever failed.
+    pub(super) async fn audit(
+        self: &Arc<Self>,
+        of: &OriginRef,
+        rule: &BucketRule,
+        [origin, backup]: [&Bucket; 2],
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Outcome, WorkError> {
+        let state = self.state.as_ref().ok_or(WorkError::NoState)?;
+        let hints = Hints {
+            app: self,
+            of,
+            state,
+            id,
+            deadline,
+        };
+        let audit = Audit {
+            hints,
+            rule,
+            origin,
+            backup,
+        };
+        audit.slice().await
+    }
+
+    /// A human has decided: the removals that the last audit of this origin bucket held are hints like any other.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn release(
+        self: &Arc<Self>,
+        of: &OriginRef,
+        deadline: Instant,
+    ) -> Result<u64, String> {
+        let id = DeliveryId(uuid::Uuid::now_v7());
+        let state = self.state.as_ref().ok_or("there is no STATE_BUCKET")?;
+        let hints = Hints {
+            app: self,
+            of,
+            state,
+            id,
+            deadline,
+        };
+        let found = state.read_file(&Run::place(&hints.name())).await;
+        let found = found.map_err(|error| error.to_string())?;
+        let run = found.and_then(|(json, _)| Run::from_json(&json));
+        let run = run.ok_or("there was no audit of this bucket")?;
+        if !run.ended {
+            return Err("an audit of this bucket is under way: what it finds will be held again, or removed".to_owned());
+        }
+        let removals = hints
+            .remove(&run)
+            .await
+            .map_err(|error| error.to_string())?;
+        tracing::warn!(delivery.id = %id, object.bucket = of.origin, removals, run = %run.id, "held removals are released");
+        Ok(removals)
+    }
+}
+
+impl Hints<'_> {
+    fn name(&self) -> String {
+        format!("{}/{}", self.of.source, self.of.origin)
+    }
+
+    /// Has the mirror look at these keys: through the queue where there is one, else at once.
+    async fn hint(&self, keys: Vec<String>) -> Result<(), WorkError> {
+        let jobs = keys.into_iter().map(|key| {
+            let object = ObjectRef {
+                source: self.of.source.clone(),
+                origin: self.of.origin.clone(),
+                key,
+            };
+            (Job::Mirror(object), self.id)
+        });
+        let jobs: Vec<_> = jobs.collect();
+        let deadline = self.deadline;
+        match &self.app.queue {
+            Some(queue) => {
+                let ended = super::queue::send(queue, jobs.into_iter(), deadline).await;
+                let lost = ended
+                    .values()
+                    .any(|ended| *ended != crate::receipt::Ended::Queued);
+                if lost {
+                    return Err(WorkError::OutOfTime("a hint was not queued"));
+                }
+            }
+            None => {
+                // Each failure is logged; the next audit finds it again.
+                self.app.perform(jobs.into_iter(), deadline).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the mirror look at what the origin lists no more. Returns how many keys.
+    async fn remove(&self, run: &Run) -> Result<u64, WorkError> {
+        let mut removals = 0;
+        for number in 0..run.files {
+            let file = run.file(&self.name(), number);
+            let found = self.state.read_file(&file).await;
+            let Some((json, etag)) = found.map_err(WorkError::State)? else {
+                continue;
+            };
+            let keys: Vec<String> = serde_json::from_slice(&json).unwrap_or_default();
+            removals += keys.len() as u64;
+            self.hint(keys).await?;
+            let removed = self.state.remove_file(&file, &etag).await;
+            match removed {
+                Err(error) if resume::moved(&error) => {}
+                removed => removed.map_err(WorkError::State)?,
+            }
+        }
+        Ok(removals)
+    }
+}
+
+impl Audit<'_> {
+    async fn slice(&self) -> Result<Outcome, WorkError> {
+        let place = Run::place(&self.hints.name());
+        let found = self.hints.state.read_file(&place).await;
+        let found = found.map_err(WorkError::State)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+        let known = found.as_ref().and_then(|(json, _)| Run::from_json(json));
+        let mut run = known
+            .filter(|run| !run.ended)
+            .unwrap_or_else(|| Run::new(self.hints.id.0, now));
+        let begun_with = run.keys + run.copies;
+        let mut join = Join::after(run.after.as_deref());
+        while !join.ended() {
+            self.fill(&mut join).await?;
+            self.compare(&mut join, &mut run, now).await?;
+            let full = run.keys + run.copies - begun_with >= SLICE;
+            if !join.ended() && (full || Instant::now() + MARGIN >= self.hints.deadline) {
+                return if self.keep(&place, &run, found).await? {
+                    Err(WorkError::Slice(run.keys))
+                } else {
+                    Ok(Outcome::Unchanged)
+                };
+            }
+        }
+        let held = self.rule.hold.holds(run.removals, run.copies, run.keys);
+        run.ended = true;
+        // First what follows from it: a worker that dies in between does it again.
+        if held {
+            self.hold(&run).await?;
+        } else {
+            self.hints.remove(&run).await?;
+        }
+        if !self.keep(&place, &run, found).await? {
+            return Ok(Outcome::Unchanged);
+        }
+        let Run {
+            keys,
+            copies,
+            hints,
+            foreign,
+            removals,
+            ..
+        } = run;
+        tracing::info!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, keys, copies, hints, foreign, removals, held, seconds = now - run.began, "audit");
+        Ok(if held {
+            Outcome::Held
+        } else {
+            Outcome::Audited
+        })
+    }
+
+    /// Gets the pages that are wanted, both at a time.
+    async fn fill(&self, join: &mut Join) -> Result<(), WorkError> {
+        let (wanted, backups) = (join.wants(Side::Origin), join.wants(Side::Backup));
+        let origin = async {
+            let Some(after) = wanted else { return Ok(None) };
+            let page = self.origin.page("", after.as_deref()).await;
+            page.map(Some).map_err(WorkError::Origin)
+        };
+        let backup = async {
+            let Some(after) = backups else {
+                return Ok(None);
+            };
+            let page = self.backup.page(&self.rule.prefix, after.as_deref()).await;
+            page.map(Some).map_err(WorkError::Backup)
+        };
+        let (origin, backup) = tokio::try_join!(origin, backup)?;
+        for (side, page) in [(Side::Origin, origin), (Side::Backup, backup)] {
+            if let Some((listed, last)) = page {
+                join.add(side, listed, last).map_err(unsorted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Works off what the pages at hand say.
+    async fn compare(&self, join: &mut Join, run: &mut Run, now: i64) -> Result<(), WorkError> {
+        let (mut hints, mut extra) = (Vec::new(), Vec::new());
+        let settled = now - i64::try_from(EVENTS_TAKE.as_secs()).unwrap_or(i64::MAX);
+        while let Some((key, finding, changed)) = join.told() {
+            run.after = Some(key.clone());
+            // What the rule leaves alone is not ours to judge.
+            if !self.rule.covers(&key) {
+                continue;
+            }
+            run.keys += u64::from(finding != Finding::Extra);
+            match finding {
+                Finding::Alike => run.copies += 1,
+                Finding::Extra => extra.push(key),
+                Finding::Missing | Finding::Different => {
+                    run.copies += u64::from(finding == Finding::Different);
+                    if changed.is_some_and(|changed| changed <= settled) {
+                        hints.push(key);
+                    }
+                }
+            }
+        }
+        run.hints += hints.len() as u64;
+        let removals = self.ours(extra, run).await?;
+        run.copies += removals.len() as u64;
+        if self.rule.deletes == Deletes::Mirror && !removals.is_empty() {
+            let file = run.file(&self.hints.name(), run.files);
+            let json = serde_json::to_vec(&removals).expect("strings");
+            let written = self
+                .hints
+                .state
+                .write_file(&file, json, &Condition::Absent)
+                .await;
+            match written {
+                // Of a worker that died after it: the listings may have changed since, but each is a hint only.
+                Err(error) if resume::moved(&error) => {}
+                written => drop(written.map_err(WorkError::State)?),
+            }
+            run.files += 1;
+            run.removals += removals.len() as u64;
+        }
+        self.hints.hint(hints).await
+    }
+
+    /// Which of these copies without an original are marked as copies of this origin.
+    async fn ours(&self, extra: Vec<String>, run: &mut Run) -> Result<Vec<String>, WorkError> {
+        let origin = self.hints.name();
+        let looks = stream::iter(extra).map(|key| async {
+            let backup_key = format!("{}{key}", self.rule.prefix);
+            let seen = self.backup.backup_state(&backup_key).await;
+            let ours = match seen.map_err(WorkError::Backup)? {
+                BackupState::Present { mark, .. } => mark.is_some_and(|mark| mark.origin == origin),
+                BackupState::Absent => return Ok((key, None)),
+            };
+            Ok::<_, WorkError>((key, Some(ours)))
+        });
+        let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME).try_collect().await?;
+        run.foreign += seen.iter().filter(|(_, ours)| *ours == Some(false)).count() as u64;
+        let ours = seen.into_iter().filter(|(_, ours)| *ours == Some(true));
+        Ok(ours.map(|(key, _)| key).collect())
+    }
+
+    /// Tells a human, who decides.
+    async fn hold(&self, run: &Run) -> Result<(), WorkError> {
+        let name = self.hints.name();
+        let (removals, copies, keys) = (run.removals, run.copies, run.keys);
+        tracing::warn!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, removals, copies, keys, run = %run.id, "removals are held");
+        let Some(topic) = &self.hints.app.topic else {
+            return Ok(());
+        };
+        let text = format!(
+            "The audit of {name} found {removals} of {copies} copies whose original the origin does not list any more; it lists {keys} keys.\n\
+             Nothing was removed. If this is right, release them; if it is not, there is nothing to do.\n"
+        );
+        let subject = format!("Held: {removals} removals of {name}");
+        let published = topic.publish(&subject, &text).await;
+        published.map_err(WorkError::Topic)
+    }
+
+    /// Writes down how far it has come. Says whether it did: where another worker has come first, that one goes on.
+    async fn keep(
+        &self,
+        place: &str,
+        run: &Run,
+        before: Option<(Vec<u8>, ETag)>,
+    ) -> Result<bool, WorkError> {
+        let condition = before.map_or(Condition::Absent, |(_, etag)| Condition::Unchanged(etag));
+        match self
+            .hints
+            .state
+            .write_file(place, run.to_json(), &condition)
+            .await
+        {
+            Err(error) if resume::moved(&error) => Ok(false),
+            written => written.map(|_| true).map_err(WorkError::State),
+        }
+    }
+}
+
+fn unsorted(unsorted: Unsorted) -> WorkError {
+    WorkError::Unsorted {
+        side: match unsorted.side {
+            Side::Origin => "origin",
+            Side::Backup => "backup",
+        },
+        key: unsorted.key,
+    }
+}

@@ -1,0 +1,360 @@
+//! Two sorted listings side by side, in bounded memory, and what each pair of entries says. A difference is a hint like any
+//! other: the mirror looks and decides. Pure.
+
+use super::handshake::hex;
+use super::object::ETag;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+use uuid::Uuid;
+
+/// One entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The key as the origin has it: the backup's prefix is taken off.
+    pub key: String,
+    /// In bytes.
+    pub size: u64,
+    /// As listed.
+    pub etag: ETag,
+    /// In seconds since 1970.
+    pub last_modified: i64,
+}
+
+/// Which listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The origin's.
+    Origin,
+    /// The backup's.
+    Backup,
+}
+
+/// What the listings say about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Both have it, and nothing speaks against the copy.
+    Alike,
+    /// The origin alone has it.
+    Missing,
+    /// Both have it, and the copy cannot be right, or may not be.
+    Different,
+    /// The backup alone has it: a removal that was not heard of, or nobody's copy.
+    Extra,
+}
+
+impl Finding {
+    /// Compares what both listings have of one key. ETags tell bytes apart only where both look like MD5s: an upload's names
+    /// its parts too. A change of metadata alone shows in the origin's Last-Modified: the copy is younger than what it is of.
+    #[must_use]
+    pub fn of(origin: &Listed, backup: &Listed) -> Self {
+        let other_bytes = origin.etag.looks_like_md5()
+            && backup.etag.looks_like_md5()
+            && origin.etag != backup.etag;
+        if origin.size != backup.size || other_bytes || backup.last_modified <= origin.last_modified
+        {
+            Self::Different
+        } else {
+            Self::Alike
+        }
+    }
+}
+
+/// A listing that cannot be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsorted {
+    /// Whose.
+    pub side: Side,
+    /// The key that came after a greater one, or twice.
+    pub key: String,
+}
+
+/// Joins two listings, page by page.
+#[derive(Debug, Default)]
+pub struct Join {
+    origin: Stream,
+    backup: Stream,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    waiting: VecDeque<Listed>,
+    /// The last key that came: the next page begins after it.
+    last: Option<String>,
+    ended: bool,
+}
+
+impl Stream {
+    fn starves(&self) -> bool {
+        self.waiting.is_empty() && !self.ended
+    }
+}
+
+impl Join {
+    /// From the beginning, or after a key.
+    #[must_use]
+    pub fn after(key: Option<&str>) -> Self {
+        let stream = || Stream {
+            last: key.map(ToOwned::to_owned),
+            ..Stream::default()
+        };
+        Self {
+            origin: stream(),
+            backup: stream(),
+        }
+    }
+
+    /// Whether this side's next page is needed before anything more can be told; if so, after which key it begins.
+    #[must_use]
+    pub fn wants(&self, side: Side) -> Option<Option<String>> {
+        let stream = match side {
+            Side::Origin => &self.origin,
+            Side::Backup => &self.backup,
+        };
+        stream.starves().then(|| stream.last.clone())
+    }
+
+    /// Adds a page; `ended` where it is the last one.
+    ///
+    /// # Errors
+    /// The listing is not in the order of its keys' bytes: whatever it lacks may come later.
+    pub fn add(&mut self, side: Side, page: Vec<Listed>, ended: bool) -> Result<(), Unsorted> {
+        let stream = match side {
+            Side::Origin => &mut self.origin,
+            Side::Backup => &mut self.backup,
+        };
+        for listed in page {
+            if stream.last.as_ref().is_some_and(|last| *last >= listed.key) {
+                let key = listed.key;
+                return Err(Unsorted { side, key });
+            }
+            stream.last = Some(listed.key.clone());
+            stream.waiting.push_back(listed);
+        }
+        stream.ended = ended;
+        Ok(())
+    }
+
+    /// What is said of the next key, and when the origin's object changed, if it is there; none where a page is wanted, or both
+    /// have ended.
+    pub fn told(&mut self) -> Option<(String, Finding, Option<i64>)> {
+        if self.origin.starves() || self.backup.starves() {
+            return None;
+        }
+        let order = match (self.origin.waiting.front(), self.backup.waiting.front()) {
+            (None, None) => return None,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(origin), Some(backup)) => origin.key.cmp(&backup.key),
+        };
+        let origin = order.is_le().then(|| self.origin.waiting.pop_front());
+        let backup = order.is_ge().then(|| self.backup.waiting.pop_front());
+        Some(match (origin.flatten(), backup.flatten()) {
+            (Some(origin), Some(backup)) => {
+                let finding = Finding::of(&origin, &backup);
+                (origin.key, finding, Some(origin.last_modified))
+            }
+            (Some(origin), None) => (origin.key, Finding::Missing, Some(origin.last_modified)),
+            (None, Some(backup)) => (backup.key, Finding::Extra, None),
+            (None, None) => unreachable!("one of them is there"),
+        })
+    }
+
+    /// Whether both listings are through.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        let done = |stream: &Stream| stream.ended && stream.waiting.is_empty();
+        done(&self.origin) && done(&self.backup)
+    }
+}
+
+/// How far an audit has come: what the next slice goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    version: u32,
+    /// Of this run; its files have it in their names.
+    pub id: Uuid,
+    /// When it began, in seconds since 1970.
+    pub began: i64,
+    /// The key that was looked at last; none at the beginning.
+    pub after: Option<String>,
+    /// Whether it is through.
+    pub ended: bool,
+    /// Keys of the origin that are mirrored.
+    pub keys: u64,
+    /// Copies of them that are ours, and those whose original is gone.
+    pub copies: u64,
+    /// Keys that the mirror was told to look at.
+    pub hints: u64,
+    /// Objects under the prefix that are nobody's copy of this origin.
+    pub foreign: u64,
+    /// Copies whose original is gone, as the listings say.
+    pub removals: u64,
+    /// How many files have the keys of these.
+    pub files: u32,
+}
+
+const VERSION: u32 = 1;
+
+impl Run {
+    /// One that begins.
+    #[must_use]
+    pub fn new(id: Uuid, began: i64) -> Self {
+        Self {
+            version: VERSION,
+            id,
+            began,
+            after: None,
+            ended: false,
+            keys: 0,
+            copies: 0,
+            hints: 0,
+            foreign: 0,
+            removals: 0,
+            files: 0,
+        }
+    }
+
+    /// Where in the state bucket the run of this origin is kept: a hash, since a bucket's name may have slashes.
+    #[must_use]
+    pub fn place(origin: &str) -> String {
+        let hash = Sha256::digest(origin);
+        format!("audits/{}/run.json", hex(&hash[..16]))
+    }
+
+    /// Where one of its files of removals is kept.
+    #[must_use]
+    pub fn file(&self, origin: &str, number: u32) -> String {
+        let place = Self::place(origin);
+        let folder = place.trim_end_matches("run.json");
+        format!("{folder}{}/removals-{number:06}.json", self.id)
+    }
+
+    /// As it is stored: JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers")
+    }
+
+    /// Reads what [`Self::to_json`] wrote; none of another version, or of what is no run.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Option<Self> {
+        let run: Self = serde_json::from_slice(json).ok()?;
+        (run.version == VERSION).then_some(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+    const OTHER: &str = "c4ca4238a0b923820dcc509a6f75849b";
+
+    fn listed(key: &str, size: u64, etag: &str, last_modified: i64) -> Listed {
+        Listed {
+            key: key.to_owned(),
+            size,
+            etag: ETag::new(etag),
+            last_modified,
+        }
+    }
+
+    #[test]
+    fn what_speaks_against_a_copy() {
+        let origin = |etag, time| listed("a", 1, etag, time);
+        let finding =
+            |of: &Listed, size, etag, time| Finding::of(of, &listed("a", size, etag, time));
+        assert_eq!(finding(&origin(MD5, 10), 1, MD5, 11), Finding::Alike);
+        for (size, etag, time) in [(2, MD5, 11), (1, OTHER, 11), (1, MD5, 9), (1, MD5, 10)] {
+            let found = finding(&origin(MD5, 10), size, etag, time);
+            assert_eq!(found, Finding::Different, "{size} {etag} {time}");
+        }
+        let parts = format!("{MD5}-2");
+        assert_eq!(finding(&origin(&parts, 10), 1, MD5, 11), Finding::Alike);
+        assert_eq!(finding(&origin(MD5, 10), 1, &parts, 11), Finding::Alike);
+        assert_eq!(
+            finding(&origin(&parts, 10), 1, "x-9", 9),
+            Finding::Different
+        );
+    }
+
+    #[test]
+    fn a_listing_out_of_order_is_not_believed() {
+        for page in [["b", "a"], ["a", "a"]] {
+            let mut join = Join::default();
+            let page = page.map(|key| listed(key, 1, MD5, 1)).to_vec();
+            let unsorted = join.add(Side::Origin, page, false).unwrap_err();
+            assert_eq!((unsorted.side, &unsorted.key[..]), (Side::Origin, "a"));
+        }
+        let mut join = Join::after(Some("b"));
+        let page = vec![listed("b", 1, MD5, 1)];
+        assert!(
+            join.add(Side::Backup, page, true).is_err(),
+            "the store ignores where to begin"
+        );
+    }
+
+    #[test]
+    fn reads_the_first_version() {
+        let golden = br#"{"version":1,"id":"00000000-0000-0000-0000-000000000007","began":1,"after":"a","ended":false,"keys":2,"copies":3,"hints":4,"foreign":5,"removals":6,"files":7}"#;
+        let read = Run::from_json(golden).unwrap();
+        assert_eq!(read.to_json(), golden);
+        assert_eq!(
+            read.file("vk/b", 3).len(),
+            "audits//run.json".len() + 32 + 36 + 13
+        );
+        let later = String::from_utf8_lossy(golden).replace("\"version\":1", "\"version\":2");
+        assert_eq!(Run::from_json(later.as_bytes()), None);
+    }
+
+    proptest! {
+        /// However the pages are cut, and wherever it is gone on with: each key once, in order, and rightly.
+        #[test]
+        fn every_key_is_told_of_once(
+            origin in prop::collection::btree_map("[a-c]{1,4}", 0..3u64, 0..40),
+            backup in prop::collection::btree_map("[a-c]{1,4}", 0..3u64, 0..40),
+            page in 1..5usize,
+            stop in 0..60usize,
+        ) {
+            let mut found = Vec::new();
+            let mut join = Join::default();
+            let mut count = 0;
+            loop {
+                for (side, keys) in [(Side::Origin, &origin), (Side::Backup, &backup)] {
+                    if let Some(after) = join.wants(side) {
+                        let time = if side == Side::Origin { 1 } else { 2 };
+                        let rest: Vec<_> = keys.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
+                            .map(|(key, size)| listed(key, *size, MD5, time)).collect();
+                        let ended = rest.len() <= page;
+                        join.add(side, rest.into_iter().take(page).collect(), ended).unwrap();
+                    }
+                }
+                while let Some((key, finding, changed)) = join.told() {
+                    prop_assert_eq!(changed.is_none(), finding == Finding::Extra);
+                    let told = (key, finding);
+                    count += 1;
+                    found.push(told);
+                    if count == stop {
+                        // Another worker goes on after what was told last.
+                        join = Join::after(found.last().map(|(key, _)| key.as_str()));
+                    }
+                }
+                if join.ended() { break }
+            }
+            let expected: BTreeMap<String, Finding> = origin.keys().chain(backup.keys()).collect::<BTreeSet<_>>().into_iter().map(|key| {
+                let finding = match (origin.get(key), backup.get(key)) {
+                    (Some(a), Some(b)) if a == b => Finding::Alike,
+                    (Some(_), Some(_)) => Finding::Different,
+                    (Some(_), None) => Finding::Missing,
+                    _ => Finding::Extra,
+                };
+                (key.clone(), finding)
+            }).collect();
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
