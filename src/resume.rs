@@ -256,6 +256,12 @@ impl Kept<'_> {
         }
     }
 
+    /// Whether the state bucket has all that this worker knows.
+    pub async fn is_written(&self) -> bool {
+        let pen = self.pen.lock().await;
+        !pen.broken && pen.covers == self.known().additions
+    }
+
     /// Whether the ledger turned out to be another's, or gone: then nobody goes on with this upload.
     pub async fn is_lost(&self) -> bool {
         self.pen.lock().await.lost

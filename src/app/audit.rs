@@ -3,6 +3,7 @@
 
 use super::App;
 use crate::clients::bucket::Bucket;
+use crate::clients::error::Kind;
 use crate::domain::audit::{Finding, Join, Run, Side, Unsorted};
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{ObjectRef, OriginRef};
@@ -12,10 +13,11 @@ use crate::domain::reconcile::{BackupState, Condition, Deletes};
 use crate::domain::source::s3::BucketRule;
 use crate::error::WorkError;
 use crate::resume;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Keys of a slice. What a death costs is looking at so many once more.
 const SLICE: u64 = 20_000;
@@ -23,8 +25,10 @@ const SLICE: u64 = 20_000;
 const LOOKS_AT_A_TIME: usize = 32;
 /// A difference younger than this is left to its event, which may be on its way.
 const EVENTS_TAKE: Duration = Duration::from_secs(900);
-/// What is left of the time for writing down how far it has come.
-const MARGIN: Duration = Duration::from_secs(5);
+/// What is left of the time for the last page, and for writing down how far it has come; of little time a quarter.
+const MARGIN: Duration = Duration::from_secs(30);
+/// A run that nobody went on with for so long, in seconds, is begun anew: what it has seen is no more true.
+const STALE: i64 = 7 * 24 * 3600;
 
 /// What follows from the audit of one origin bucket.
 struct Hints<'a> {
@@ -82,7 +86,7 @@ impl App {
         of: &OriginRef,
         deadline: Instant,
     ) -> Result<u64, String> {
-        let id = DeliveryId(uuid::Uuid::now_v7());
+        let id = DeliveryId(Uuid::now_v7());
         let state = self.state.as_ref().ok_or("there is no STATE_BUCKET")?;
         let hints = Hints {
             app: self,
@@ -112,8 +116,9 @@ impl Hints<'_> {
         format!("{}/{}", self.of.source, self.of.origin)
     }
 
-    /// Has the mirror look at these keys: through the queue where there is one, else at once.
-    async fn hint(&self, keys: Vec<String>) -> Result<(), WorkError> {
+    /// Has the mirror look at these keys: through the queue where there is one, else at once. Returns how many of them are still
+    /// to be looked at.
+    async fn hint(&self, keys: Vec<String>) -> Result<usize, WorkError> {
         let jobs = keys.into_iter().map(|key| {
             let object = ObjectRef {
                 source: self.of.source.clone(),
@@ -135,26 +140,29 @@ impl Hints<'_> {
                 }
             }
             None => {
-                // Each failure is logged; the next audit finds it again.
-                self.app.perform(jobs.into_iter(), deadline).await;
+                let done = self.app.perform(jobs.into_iter(), deadline).await;
+                return Ok(done.values().filter(|done| done.is_err()).count());
             }
         }
-        Ok(())
+        Ok(0)
     }
 
-    /// Has the mirror look at what the origin lists no more. Returns how many keys.
+    /// Has the mirror look at what the origin lists no more. Returns how many keys. A file goes when all of it is done.
     async fn remove(&self, run: &Run) -> Result<u64, WorkError> {
         let mut removals = 0;
-        for number in 0..run.files {
-            let file = run.file(&self.name(), number);
-            let found = self.state.read_file(&file).await;
+        for (file, count) in &run.files {
+            let found = self.state.read_file(file).await;
             let Some((json, etag)) = found.map_err(WorkError::State)? else {
                 continue;
             };
-            let keys: Vec<String> = serde_json::from_slice(&json).unwrap_or_default();
-            removals += keys.len() as u64;
-            self.hint(keys).await?;
-            let removed = self.state.remove_file(&file, &etag).await;
+            let keys = serde_json::from_slice::<Vec<String>>(&json).ok();
+            let keys = keys.filter(|keys| keys.len() as u64 == *count);
+            let keys = keys.ok_or(WorkError::NotOurs("a file of removals"))?;
+            if self.hint(keys).await? > 0 {
+                return Err(WorkError::OutOfTime("removals are left"));
+            }
+            removals += count;
+            let removed = self.state.remove_file(file, &etag).await;
             match removed {
                 Err(error) if resume::moved(&error) => {}
                 removed => removed.map_err(WorkError::State)?,
@@ -173,15 +181,16 @@ impl Audit<'_> {
         let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
         let known = found.as_ref().and_then(|(json, _)| Run::from_json(json));
         let mut run = known
-            .filter(|run| !run.ended)
-            .unwrap_or_else(|| Run::new(self.hints.id.0, now));
-        let begun_with = run.keys + run.copies;
+            .filter(|run| !run.ended && run.began.saturating_add(STALE) > now)
+            .unwrap_or_else(|| Run::new(Uuid::now_v7(), now));
+        let mut told = 0;
+        let left = self.hints.deadline - Instant::now();
+        let stop = self.hints.deadline - MARGIN.min(left / 4);
         let mut join = Join::after(run.after.as_deref());
         while !join.ended() {
             self.fill(&mut join).await?;
-            self.compare(&mut join, &mut run, now).await?;
-            let full = run.keys + run.copies - begun_with >= SLICE;
-            if !join.ended() && (full || Instant::now() + MARGIN >= self.hints.deadline) {
+            told += self.compare(&mut join, &mut run, now).await?;
+            if !join.ended() && (told >= SLICE || Instant::now() >= stop) {
                 return if self.keep(&place, &run, found).await? {
                     Err(WorkError::Slice(run.keys))
                 } else {
@@ -189,7 +198,8 @@ impl Audit<'_> {
                 };
             }
         }
-        let held = self.rule.hold.holds(run.removals, run.copies, run.keys);
+        let removals = run.removals();
+        let held = self.rule.hold.holds(removals, run.copies, run.keys);
         run.ended = true;
         // First what follows from it: a worker that dies in between does it again.
         if held {
@@ -205,10 +215,10 @@ impl Audit<'_> {
             copies,
             hints,
             foreign,
-            removals,
+            unreadable,
             ..
         } = run;
-        tracing::info!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, keys, copies, hints, foreign, removals, held, seconds = now - run.began, "audit");
+        tracing::info!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, keys, copies, hints, foreign, unreadable, removals, held, seconds = now - run.began, "audit");
         Ok(if held {
             Outcome::Held
         } else {
@@ -240,11 +250,12 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Works off what the pages at hand say.
-    async fn compare(&self, join: &mut Join, run: &mut Run, now: i64) -> Result<(), WorkError> {
-        let (mut hints, mut extra) = (Vec::new(), Vec::new());
+    /// Works off what the pages at hand say. Returns of how many keys.
+    async fn compare(&self, join: &mut Join, run: &mut Run, now: i64) -> Result<u64, WorkError> {
+        let (mut hints, mut extra, mut told) = (Vec::new(), Vec::new(), 0);
         let settled = now - i64::try_from(EVENTS_TAKE.as_secs()).unwrap_or(i64::MAX);
         while let Some((key, finding, changed)) = join.told() {
+            told += 1;
             run.after = Some(key.clone());
             // What the rule leaves alone is not ours to judge.
             if !self.rule.covers(&key) {
@@ -266,53 +277,64 @@ impl Audit<'_> {
         let removals = self.ours(extra, run).await?;
         run.copies += removals.len() as u64;
         if self.rule.deletes == Deletes::Mirror && !removals.is_empty() {
-            let file = run.file(&self.hints.name(), run.files);
+            let file = run.file(&self.hints.name(), Uuid::now_v7());
             let json = serde_json::to_vec(&removals).expect("strings");
-            let written = self
-                .hints
-                .state
-                .write_file(&file, json, &Condition::Absent)
-                .await;
-            match written {
-                // Of a worker that died after it: the listings may have changed since, but each is a hint only.
-                Err(error) if resume::moved(&error) => {}
-                written => drop(written.map_err(WorkError::State)?),
-            }
-            run.files += 1;
-            run.removals += removals.len() as u64;
+            let state = self.hints.state;
+            let written = state.write_file(&file, json, &Condition::Absent).await;
+            written.map_err(WorkError::State)?;
+            run.files.push((file, removals.len() as u64));
         }
-        self.hints.hint(hints).await
+        // What fails is logged, and the next audit finds it again.
+        self.hints.hint(hints).await?;
+        Ok(told)
     }
 
-    /// Which of these copies without an original are marked as copies of this origin.
+    /// Which of these copies without an original are marked as copies of this origin. One that cannot be looked at is left
+    /// alone, and stops nothing.
     async fn ours(&self, extra: Vec<String>, run: &mut Run) -> Result<Vec<String>, WorkError> {
         let origin = self.hints.name();
-        let looks = stream::iter(extra).map(|key| async {
+        let looks = stream::iter(extra).map(async |key| {
             let backup_key = format!("{}{key}", self.rule.prefix);
             let seen = self.backup.backup_state(&backup_key).await;
-            let ours = match seen.map_err(WorkError::Backup)? {
-                BackupState::Present { mark, .. } => mark.is_some_and(|mark| mark.origin == origin),
-                BackupState::Absent => return Ok((key, None)),
-            };
-            Ok::<_, WorkError>((key, Some(ours)))
+            (key, seen)
         });
-        let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME).try_collect().await?;
-        run.foreign += seen.iter().filter(|(_, ours)| *ours == Some(false)).count() as u64;
-        let ours = seen.into_iter().filter(|(_, ours)| *ours == Some(true));
-        Ok(ours.map(|(key, _)| key).collect())
+        let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME).collect().await;
+        let mut ours = Vec::new();
+        for (key, seen) in seen {
+            match seen {
+                Ok(BackupState::Present { mark, .. }) => {
+                    if mark.is_some_and(|mark| mark.origin == origin) {
+                        ours.push(key);
+                    } else {
+                        run.foreign += 1;
+                    }
+                }
+                Ok(BackupState::Absent) => {}
+                Err(error)
+                    if matches!(error.kind, Kind::Refused | Kind::Denied | Kind::BadAnswer) =>
+                {
+                    tracing::warn!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, object.key = key, %error, "a copy could not be looked at");
+                    run.unreadable += 1;
+                }
+                Err(error) => return Err(WorkError::Backup(error)),
+            }
+        }
+        Ok(ours)
     }
 
     /// Tells a human, who decides.
     async fn hold(&self, run: &Run) -> Result<(), WorkError> {
         let name = self.hints.name();
-        let (removals, copies, keys) = (run.removals, run.copies, run.keys);
+        let (removals, copies, keys) = (run.removals(), run.copies, run.keys);
         tracing::warn!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, removals, copies, keys, run = %run.id, "removals are held");
         let Some(topic) = &self.hints.app.topic else {
             return Ok(());
         };
         let text = format!(
             "The audit of {name} found {removals} of {copies} copies whose original the origin does not list any more; it lists {keys} keys.\n\
-             Nothing was removed. If this is right, release them; if it is not, there is nothing to do.\n"
+             Nothing was removed. If this is right, invoke the function that works (the output WorkerName) with\n\
+             {{\"hookwork\":\"release\",\"source\":\"{}\",\"bucket\":\"{}\"}}; if it is not, there is nothing to do.\n",
+            self.hints.of.source, self.hints.of.origin
         );
         let subject = format!("Held: {removals} removals of {name}");
         let published = topic.publish(&subject, &text).await;

@@ -7,6 +7,7 @@ use crate::domain::delivery::DeliveryId;
 use crate::domain::job::{Job, Outcome};
 use crate::error::WorkError;
 use crate::receipt::Ended;
+use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ const ATTEMPTS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 /// How long it waits at least where a write of it may yet land (ARCHITECTURE, A2).
 const SETTLING: Duration = Duration::from_secs(300);
+
+/// What is left of the time for telling the queue what became of a batch.
+const TELLING: Duration = Duration::from_secs(5);
 
 /// A message of the queue.
 #[derive(Clone, Debug)]
@@ -101,28 +105,36 @@ impl App {
             .map(|message| Job::from_json(&message.body))
             .collect();
         let readable = jobs.iter().filter_map(|job| job.as_ref().ok()).cloned();
-        let done = self.perform(readable, deadline).await;
+        let working = deadline.checked_sub(TELLING).unwrap_or(deadline);
+        let done = self.perform(readable, working).await;
         let mut continued = HashSet::new();
-        let mut again = Vec::new();
-        for (message, job) in messages.into_iter().zip(&jobs) {
+        let fates = messages.into_iter().zip(&jobs).map(|(message, job)| {
             let job = job.as_ref().map(|(job, _)| job);
-            let ended = job.map(|job| &done[job]);
-            let settled = match Fate::of(ended, message.receives) {
-                Fate::Done => Ok(()),
+            let fate = match Fate::of(job.map(|job| &done[job]), message.receives) {
                 // Of equal jobs one goes on for all.
-                Fate::GoOn if !continued.insert(job) => Ok(()),
-                Fate::GoOn => self.go_on(&message).await,
-                Fate::Dead(reason) => self.bury(&message, &reason).await,
-                Fate::Again(wait) => {
-                    self.hide(&message, wait).await;
-                    Err(())
-                }
+                Fate::GoOn if !continued.insert(job) => Fate::Done,
+                fate => fate,
             };
-            if settled.is_err() {
-                again.push(message.id);
+            async move {
+                // What is not told in time comes again: better twice than never.
+                let settled = timeout_at(deadline, self.settle(&message, fate)).await;
+                (!matches!(settled, Ok(Ok(())))).then_some(message.id)
+            }
+        });
+        let again = join_all(fates).await;
+        again.into_iter().flatten().collect()
+    }
+
+    async fn settle(&self, message: &Message, fate: Fate) -> Result<(), ()> {
+        match fate {
+            Fate::Done => Ok(()),
+            Fate::GoOn => self.go_on(message).await,
+            Fate::Dead(reason) => self.bury(message, &reason).await,
+            Fate::Again(wait) => {
+                self.hide(message, wait).await;
+                Err(())
             }
         }
-        again
     }
 
     /// Sends what is left of a job as a message of its own, whose attempts are counted anew: the ledger counts those

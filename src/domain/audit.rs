@@ -189,10 +189,11 @@ pub struct Run {
     pub hints: u64,
     /// Objects under the prefix that are nobody's copy of this origin.
     pub foreign: u64,
-    /// Copies whose original is gone, as the listings say.
-    pub removals: u64,
-    /// How many files have the keys of these.
-    pub files: u32,
+    /// Objects that could not be looked at, and are left alone.
+    pub unreadable: u64,
+    /// The files with the keys of copies whose original is gone, as the listings say, and how many each has. A file that is not
+    /// named here is of an attempt that was not finished, and counts for nothing.
+    pub files: Vec<(String, u64)>,
 }
 
 const VERSION: u32 = 1;
@@ -211,9 +212,15 @@ impl Run {
             copies: 0,
             hints: 0,
             foreign: 0,
-            removals: 0,
-            files: 0,
+            unreadable: 0,
+            files: Vec::new(),
         }
+    }
+
+    /// How many copies have no original any more, as the listings say.
+    #[must_use]
+    pub fn removals(&self) -> u64 {
+        self.files.iter().map(|(_, keys)| keys).sum()
     }
 
     /// Where in the state bucket the run of this origin is kept: a hash, since a bucket's name may have slashes.
@@ -223,12 +230,12 @@ impl Run {
         format!("audits/{}/run.json", hex(&hash[..16]))
     }
 
-    /// Where one of its files of removals is kept.
+    /// Where a file of removals is kept. `unique` makes it this attempt's own.
     #[must_use]
-    pub fn file(&self, origin: &str, number: u32) -> String {
+    pub fn file(&self, origin: &str, unique: Uuid) -> String {
         let place = Self::place(origin);
         let folder = place.trim_end_matches("run.json");
-        format!("{folder}{}/removals-{number:06}.json", self.id)
+        format!("{folder}{}/{unique}.json", self.id)
     }
 
     /// As it is stored: JSON.
@@ -300,13 +307,12 @@ mod tests {
 
     #[test]
     fn reads_the_first_version() {
-        let golden = br#"{"version":1,"id":"00000000-0000-0000-0000-000000000007","began":1,"after":"a","ended":false,"keys":2,"copies":3,"hints":4,"foreign":5,"removals":6,"files":7}"#;
+        let golden = br#"{"version":1,"id":"00000000-0000-0000-0000-000000000007","began":1,"after":"a","ended":false,"keys":2,"copies":3,"hints":4,"foreign":5,"unreadable":6,"files":[["f",7],["g",8]]}"#;
         let read = Run::from_json(golden).unwrap();
         assert_eq!(read.to_json(), golden);
-        assert_eq!(
-            read.file("vk/b", 3).len(),
-            "audits//run.json".len() + 32 + 36 + 13
-        );
+        assert_eq!(read.removals(), 15);
+        let file = |origin| read.file(origin, Uuid::nil());
+        assert_ne!(file("vk/b"), file("vk/c"));
         let later = String::from_utf8_lossy(golden).replace("\"version\":1", "\"version\":2");
         assert_eq!(Run::from_json(later.as_bytes()), None);
     }

@@ -225,7 +225,8 @@ impl Transfer<'_> {
                 self.drop_upload(&passage.upload).await;
                 Stop::Failed(WorkError::NoProgress(attempts))
             }
-            _ if too_slow => Stop::Failed(WorkError::Unfinished {
+            // Only what is written down is gone on with; else an attempt is an attempt, and somebody counts it.
+            _ if too_slow && kept.is_written().await => Stop::Failed(WorkError::Unfinished {
                 finished: kept.finished(),
                 parts,
             }),

@@ -317,7 +317,7 @@ async fn a_giant_goes_on_as_a_message_of_its_own() {
     let slow = On::nth(3).of("UploadPart");
     line.faults
         .inject(slow, Fault::Delay(Duration::from_secs(600)));
-    let again = line.work_for(Duration::from_secs(6)).await;
+    let again = line.work_for(Duration::from_secs(12)).await;
     assert!(again.is_empty(), "it did not fail: {again:?}");
     assert!(!line.copied("giant"));
     assert_eq!(waiting(&line.queue).await, [1, 0], "what is left is queued");

@@ -356,6 +356,11 @@ impl S3Source {
                     "buckets: expected project/bucket or bucket, found \"{name}\""
                 ));
             }
+            if !(0.0..=1.0).contains(&rule.hold.share) {
+                problems.push(format!(
+                    "buckets: hold of {name}: expected a share from 0 to 1"
+                ));
+            }
             // Where the whole name did not fit beside the longest key, some keys could not be mirrored.
             if rule.prefix.len() >= KEY_MAX {
                 problems.push(format!(
