@@ -10,7 +10,7 @@ use crate::world::{Answer, app, bytes, created, delivery, far_sides, record, sen
 use axum::body::Body;
 use hookwork::app::App;
 use hookwork::twin::faults::{Fault, Faults, On};
-use hookwork::twin::s3::Store;
+use hookwork::twin::s3::{Object, Properties, Store};
 use http::Request;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -307,6 +307,23 @@ async fn a_job_that_fails_time_and_again_is_a_dead_letter() {
         "{found:?}"
     );
     assert!(found[0].1.contains("AccessDenied"), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_audit_and_what_it_finds_go_through_the_queue() {
+    let line = Line::new().await;
+    let mut lost = Object::new("1", Properties::default());
+    lost.last_modified -= Duration::from_secs(36_000);
+    line.store.put_object("origin", "lost", lost);
+    let told = dispatched(&line.worker, &json!({"hookwork": "audit"})).await;
+    assert_eq!(told, json!({"count": 1}));
+    assert_eq!(waiting(&line.queue).await, [1, 0], "the audit");
+    assert!(line.work().await.is_empty());
+    assert!(!line.copied("lost"));
+    assert_eq!(waiting(&line.queue).await, [1, 0], "its hint");
+    assert!(line.work().await.is_empty());
+    assert!(line.copied("lost"));
+    assert_eq!(waiting(&line.queue).await, [0, 0]);
 }
 
 #[tokio::test]
