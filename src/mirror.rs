@@ -64,6 +64,17 @@ pub struct Mirrored {
     pub left_out: Vec<String>,
 }
 
+impl Mirrored {
+    /// Of a job that moves no object.
+    #[must_use]
+    pub fn without_bytes(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            ..Self::default()
+        }
+    }
+}
+
 impl Mirror<'_> {
     /// Makes the backup of the key right.
     ///

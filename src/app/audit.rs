@@ -12,6 +12,7 @@ use crate::domain::object::ETag;
 use crate::domain::reconcile::{BackupState, Condition, Deletes};
 use crate::domain::source::s3::BucketRule;
 use crate::error::WorkError;
+use crate::receipt::Ended;
 use crate::resume;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
@@ -60,16 +61,8 @@ impl App {
         id: DeliveryId,
         deadline: Instant,
     ) -> Result<Outcome, WorkError> {
-        let state = self.state.as_ref().ok_or(WorkError::NoState)?;
-        let hints = Hints {
-            app: self,
-            of,
-            state,
-            id,
-            deadline,
-        };
         let audit = Audit {
-            hints,
+            hints: self.hints(of, id, deadline)?,
             rule,
             origin,
             backup,
@@ -87,15 +80,9 @@ impl App {
         deadline: Instant,
     ) -> Result<u64, String> {
         let id = DeliveryId(Uuid::now_v7());
-        let state = self.state.as_ref().ok_or("there is no STATE_BUCKET")?;
-        let hints = Hints {
-            app: self,
-            of,
-            state,
-            id,
-            deadline,
-        };
-        let found = state.read_file(&Run::place(&hints.name())).await;
+        let hints = self.hints(of, id, deadline);
+        let hints = hints.map_err(|error| error.to_string())?;
+        let found = hints.state.read_file(&Run::place(&hints.name())).await;
         let found = found.map_err(|error| error.to_string())?;
         let run = found.and_then(|(json, _)| Run::from_json(&json));
         let run = run.ok_or("there was no audit of this bucket")?;
@@ -108,6 +95,21 @@ impl App {
             .map_err(|error| error.to_string())?;
         tracing::warn!(delivery.id = %id, object.bucket = of.origin, removals, run = %run.id, "held removals are released");
         Ok(removals)
+    }
+
+    fn hints<'a>(
+        self: &'a Arc<Self>,
+        of: &'a OriginRef,
+        id: DeliveryId,
+        deadline: Instant,
+    ) -> Result<Hints<'a>, WorkError> {
+        Ok(Hints {
+            app: self,
+            of,
+            state: self.state.as_ref().ok_or(WorkError::NoState)?,
+            id,
+            deadline,
+        })
     }
 }
 
@@ -132,9 +134,7 @@ impl Hints<'_> {
         match &self.app.queue {
             Some(queue) => {
                 let ended = super::queue::send(queue, jobs.into_iter(), deadline).await;
-                let lost = ended
-                    .values()
-                    .any(|ended| *ended != crate::receipt::Ended::Queued);
+                let lost = ended.values().any(|ended| *ended != Ended::Queued);
                 if lost {
                     return Err(WorkError::OutOfTime("a hint was not queued"));
                 }

@@ -5,17 +5,17 @@ use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
-use crate::domain::job::{Job, Outcome};
-use crate::domain::secrets::{AccessKey, Secrets, SourceSecrets};
+use crate::domain::job::{Job, Outcome, once};
+use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::signature::Secret;
 use crate::domain::source::Source;
-use crate::domain::source::s3::{BucketRule, S3Source};
+use crate::domain::source::s3::S3Source;
 use crate::error::WorkError;
 use crate::mirror::{Mirror, Mirrored};
 use crate::summarise;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,9 +35,7 @@ impl App {
         jobs: impl Iterator<Item = (Job, DeliveryId)>,
         deadline: Instant,
     ) -> BoxFuture<'a, HashMap<Job, Result<Outcome, WorkError>>> {
-        let mut seen = HashSet::new();
-        let once: Vec<_> = jobs.filter(|(job, _)| seen.insert(job.clone())).collect();
-        let ended = stream::iter(once)
+        let ended = stream::iter(once(jobs))
             .map(move |(job, id)| async move {
                 let (app, of) = (Arc::clone(self), job.clone());
                 let started = Instant::now();
@@ -90,11 +88,10 @@ impl App {
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         match job {
-            Job::Mirror(object) => {
-                let known = secrets
-                    .of(&object.source)
-                    .ok_or_else(|| missing(&object.source, "an access key of the origin"))?;
-                self.mirror(object, known, id, deadline).await
+            Job::Mirror(ObjectRef { source, origin, .. })
+            | Job::Audit(OriginRef { source, origin }) => {
+                self.at_origin(job, (source, origin), secrets, id, deadline)
+                    .await
             }
             Job::Summary(measurement) => {
                 let known = secrets
@@ -103,84 +100,55 @@ impl App {
                 let token = known.ok_or_else(|| missing(&measurement.source, "api_token"))?;
                 self.summarise(measurement, token).await
             }
-            Job::Audit(of) => {
-                let known = secrets.of(&of.source);
-                let known =
-                    known.ok_or_else(|| missing(&of.source, "an access key of the origin"))?;
-                self.audited(of, known, id, deadline).await
-            }
         }
     }
 
-    /// Makes one key right. The live keys of the origin are tried in turn, until one is let in.
-    async fn mirror(
-        &self,
-        object: &ObjectRef,
-        known: &SourceSecrets,
+    /// Does a job at an origin bucket. Its live keys are tried in turn, until one is let in.
+    async fn at_origin(
+        self: &Arc<Self>,
+        job: &Job,
+        (source, bucket): (&str, &str),
+        secrets: &Secrets,
         id: DeliveryId,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
-        let (rule, backup, origins) = self.sides(&object.source, &object.origin, known)?;
-        let mut refused = missing(&object.source, "an access key of the origin");
-        for origin in &origins {
-            let mirror = Mirror {
-                origin,
-                backup,
-                ledgers: self.state.as_ref(),
-                object,
-                rule,
-                limits: &self.limits,
-                delivery: id,
-                deadline,
+        let (Some(Source::S3(found)), Some(backup)) = (self.sources.get(source), &self.backup)
+        else {
+            return Err(WorkError::NotConfigured(source.to_owned()));
+        };
+        let rule = found.buckets.get(bucket);
+        let rule = rule.ok_or_else(|| WorkError::NotConfigured(format!("{source}/{bucket}")))?;
+        let known = secrets.of(source).map(|known| &known.access_keys[..]);
+        let mut refused = missing(source, "an access key of the origin");
+        for key in known.unwrap_or_default() {
+            let origin = self.origin(found, source, bucket, key);
+            let done = match job {
+                Job::Mirror(object) => {
+                    let mirror = Mirror {
+                        origin: &origin,
+                        backup,
+                        ledgers: self.state.as_ref(),
+                        object,
+                        rule,
+                        limits: &self.limits,
+                        delivery: id,
+                        deadline,
+                    };
+                    // Boxed: nested any deeper, the compiler gives up on the future's layout.
+                    Box::pin(mirror.reconcile()).await
+                }
+                Job::Audit(of) => {
+                    let audit = self.audit(of, rule, [&origin, backup], id, deadline);
+                    audit.await.map(Mirrored::without_bytes)
+                }
+                Job::Summary(_) => unreachable!("a summary has no origin bucket"),
             };
-            // Boxed: nested any deeper, the compiler gives up on the future's layout.
-            match Box::pin(mirror.reconcile()).await {
+            match done {
                 Err(error) if error.denied() => refused = error,
                 done => return done,
             }
         }
         Err(refused)
-    }
-
-    async fn audited(
-        self: &Arc<Self>,
-        of: &OriginRef,
-        known: &SourceSecrets,
-        id: DeliveryId,
-        deadline: Instant,
-    ) -> Result<Mirrored, WorkError> {
-        let (rule, backup, origins) = self.sides(&of.source, &of.origin, known)?;
-        let mut refused = missing(&of.source, "an access key of the origin");
-        for origin in &origins {
-            match self.audit(of, rule, [origin, backup], id, deadline).await {
-                Err(error) if error.denied() => refused = error,
-                done => {
-                    return done.map(|outcome| Mirrored {
-                        outcome,
-                        ..Mirrored::default()
-                    });
-                }
-            }
-        }
-        Err(refused)
-    }
-
-    /// The rule of an origin bucket, the backup, and the origin with each of its live keys.
-    fn sides(
-        &self,
-        source: &str,
-        origin: &str,
-        known: &SourceSecrets,
-    ) -> Result<(&BucketRule, &Bucket, Vec<Bucket>), WorkError> {
-        let (Some(Source::S3(found)), Some(backup)) = (self.sources.get(source), &self.backup)
-        else {
-            return Err(WorkError::NotConfigured(source.to_owned()));
-        };
-        let rule = found.buckets.get(origin);
-        let rule = rule.ok_or_else(|| WorkError::NotConfigured(format!("{source}/{origin}")))?;
-        let origins = known.access_keys.iter();
-        let origins = origins.map(|key| self.origin(found, source, origin, key));
-        Ok((rule, backup, origins.collect()))
     }
 
     async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<Mirrored, WorkError> {
@@ -190,10 +158,7 @@ impl App {
             return Err(WorkError::NotConfigured(of.source.clone()));
         };
         summarise::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
-        Ok(Mirrored {
-            outcome: Outcome::Published,
-            ..Mirrored::default()
-        })
+        Ok(Mirrored::without_bytes(Outcome::Published))
     }
 
     /// The client of an origin bucket, made once for each key: connections are kept.

@@ -4,7 +4,7 @@
 use super::App;
 use crate::clients::queue::Queue;
 use crate::domain::delivery::DeliveryId;
-use crate::domain::job::{Job, Outcome};
+use crate::domain::job::{Job, Outcome, once};
 use crate::error::WorkError;
 use crate::receipt::Ended;
 use futures_util::future::join_all;
@@ -75,12 +75,11 @@ pub(super) async fn send(
     jobs: impl Iterator<Item = (Job, DeliveryId)>,
     deadline: Instant,
 ) -> HashMap<Job, Ended> {
-    let mut seen = HashSet::new();
-    let once: Vec<_> = jobs.filter(|(job, _)| seen.insert(job.clone())).collect();
-    let bodies: Vec<_> = once.iter().map(|(job, id)| job.to_json(*id)).collect();
+    let jobs = once(jobs);
+    let bodies: Vec<_> = jobs.iter().map(|(job, id)| job.to_json(*id)).collect();
     let sent = timeout_at(deadline, queue.send(&bodies)).await;
     let mut sent = sent.unwrap_or_default().into_iter();
-    let ended = once.into_iter().map(|(job, id)| {
+    let ended = jobs.into_iter().map(|(job, id)| {
         let sent = match sent.next() {
             Some(sent) => sent.map_err(WorkError::Queue),
             None => Err(WorkError::OutOfTime("the queue is slow")),

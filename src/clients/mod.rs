@@ -39,8 +39,6 @@ pub struct Aws {
     https: Https,
     sdk: SdkConfig,
     s3_endpoint: Option<String>,
-    /// Of everything else, where the environment does not say it.
-    endpoint: Option<String>,
 }
 
 impl Aws {
@@ -57,7 +55,6 @@ impl Aws {
             https,
             sdk,
             s3_endpoint,
-            endpoint: None,
         }
     }
 
@@ -69,13 +66,13 @@ impl Aws {
         let sdk = defaults(&https)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(credentials)
+            .endpoint_url(endpoint)
             .load()
             .await;
         Self {
             https,
             sdk,
             s3_endpoint: Some(s3_endpoint.to_owned()),
-            endpoint: Some(endpoint.to_owned()),
         }
     }
 
@@ -111,21 +108,13 @@ impl Aws {
     /// The client of a topic.
     #[must_use]
     pub fn topic(&self, arn: &str) -> topic::Topic {
-        let mut config = aws_sdk_sns::config::Builder::from(&self.sdk);
-        if let Some(endpoint) = &self.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        topic::Topic::new(aws_sdk_sns::Client::from_conf(config.build()), arn)
+        topic::Topic::new(aws_sdk_sns::Client::new(&self.sdk), arn)
     }
 
     /// The client of a queue.
     #[must_use]
     pub fn queue(&self, url: &str) -> queue::Queue {
-        let mut config = aws_sdk_sqs::config::Builder::from(&self.sdk);
-        if let Some(endpoint) = &self.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        queue::Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), url)
+        queue::Queue::new(aws_sdk_sqs::Client::new(&self.sdk), url)
     }
 
     /// The client of the intdash server at this base URL.
@@ -140,11 +129,7 @@ impl Aws {
         let limit = TimeoutConfig::builder()
             .operation_timeout(SECRETS_TIMEOUT)
             .build();
-        let mut config =
-            aws_sdk_secretsmanager::config::Builder::from(&self.sdk).timeout_config(limit);
-        if let Some(endpoint) = &self.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
+        let config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk).timeout_config(limit);
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 }

@@ -3,6 +3,7 @@
 use super::delivery::DeliveryId;
 use super::event::{Event, MeasurementRef, ObjectRef, OriginRef};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// One idempotent unit of work.
@@ -129,6 +130,13 @@ impl Job {
         };
         Ok((job, DeliveryId(wire.delivery)))
     }
+}
+
+/// These jobs, equal ones once: each with the first delivery that it is done for.
+#[must_use]
+pub fn once(jobs: impl Iterator<Item = (Job, DeliveryId)>) -> Vec<(Job, DeliveryId)> {
+    let mut seen = HashSet::new();
+    jobs.filter(|(job, _)| seen.insert(job.clone())).collect()
 }
 
 /// How a job ended. What should be tried again is an error instead.
