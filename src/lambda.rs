@@ -44,6 +44,15 @@ enum Invocation {
     Told(Told),
 }
 
+/// What tells one event from another, in one pass that keeps nothing of it: most are requests, and may be long.
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(rename = "Records", borrow)]
+    records: Option<&'a RawValue>,
+    #[serde(borrow)]
+    hookwork: Option<&'a RawValue>,
+}
+
 /// What the schedule, or an operator, says to the function itself.
 #[derive(Deserialize)]
 #[serde(tag = "hookwork", rename_all = "lowercase", deny_unknown_fields)]
@@ -181,11 +190,13 @@ fn time_left(
 
 fn parse(event: &str) -> Result<Invocation, Error> {
     const EXPECTED: &str = "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), of a Function URL, of an SQS queue, or {\"hookwork\":\"audit\"}";
-    if let Some(messages) = sqs::messages(event) {
+    let shape: Shape<'_> = serde_json::from_str(event).map_err(|_| EXPECTED)?;
+    if shape.records.is_some() {
+        let messages = sqs::messages(event).ok_or(EXPECTED)?;
         return Ok(Invocation::Queue(messages));
     }
-    if let Ok(told) = serde_json::from_str(event) {
-        return Ok(Invocation::Told(told));
+    if shape.hookwork.is_some() {
+        return Ok(Invocation::Told(serde_json::from_str(event)?));
     }
     let request = serde_json::from_str::<LambdaRequest>(event).map_err(|_| EXPECTED)?;
     match request {
@@ -319,6 +330,25 @@ mod tests {
         assert_eq!(without_stage("/production", Some("prod")), "/production");
         assert_eq!(without_stage("/hooks/vk", Some("prod")), "/hooks/vk");
         assert_eq!(without_stage("/hooks/hooks/vk", Some("hooks")), "/hooks/vk");
+    }
+
+    #[test]
+    fn what_is_no_event_of_ours_is_told_what_was_expected() {
+        let refused = |event: &str| match parse(event) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("{event}"),
+        };
+        let s3 = r#"{"Records":[{"eventSource":"aws:s3","s3":{}}]}"#;
+        for other in ["[]", "{}", s3, r#"{"Records":{}}"#] {
+            assert!(refused(other).starts_with("expected an event"), "{other}");
+        }
+        let told = refused(r#"{"hookwork":"sweep"}"#);
+        assert!(
+            told.contains("`sweep`, expected `audit` or `release`"),
+            "{told}"
+        );
+        let told = refused(r#"{"hookwork":"release","source":"vk"}"#);
+        assert!(told.contains("missing field `bucket`"), "{told}");
     }
 
     #[test]

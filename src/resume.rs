@@ -119,7 +119,7 @@ pub async fn forget(state: &Bucket, backup: &Bucket, key: &str) -> Result<(), Ca
         return Err(error);
     }
     match shelf.clear(&found).await {
-        Err(error) if !moved(&error) => Err(error),
+        Err(error) if !error.moved() => Err(error),
         _ => Ok(()),
     }
 }
@@ -151,15 +151,6 @@ struct Pen {
     broken: bool,
     /// Whether the ledger is another's now, or gone.
     lost: bool,
-}
-
-/// Whether a conditional write found that somebody else was there.
-#[must_use]
-pub fn moved(error: &CallError) -> bool {
-    matches!(
-        error.kind,
-        Kind::PreconditionFailed | Kind::Conflict | Kind::NoSuchKey | Kind::NotFound
-    )
 }
 
 impl Kept<'_> {
@@ -213,7 +204,7 @@ impl Kept<'_> {
                     (pen.etag, pen.covers, pen.broken) = (etag, covers, false);
                     return Ok(());
                 }
-                Err(error) if moved(&error) => self.merge(pen).await?,
+                Err(error) if error.moved() => self.merge(pen).await?,
                 Err(error) => {
                     self.warn(&error);
                     pen.broken = true;
@@ -273,7 +264,7 @@ impl Kept<'_> {
         let cleared = self.shelf.state.remove_file(&self.shelf.place, &etag).await;
         // Else another worker writes to it, or has taken it away: it finds that the upload is gone.
         if let Err(error) = &cleared
-            && !moved(error)
+            && !error.moved()
         {
             self.warn(error);
         }

@@ -13,7 +13,6 @@ use crate::domain::reconcile::{BackupState, Condition, Deletes};
 use crate::domain::source::s3::BucketRule;
 use crate::error::WorkError;
 use crate::receipt::Ended;
-use crate::resume;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -164,7 +163,7 @@ impl Hints<'_> {
             removals += count;
             let removed = self.state.remove_file(file, &etag).await;
             match removed {
-                Err(error) if resume::moved(&error) => {}
+                Err(error) if error.moved() => {}
                 removed => removed.map_err(WorkError::State)?,
             }
         }
@@ -355,7 +354,7 @@ impl Audit<'_> {
             .write_file(place, run.to_json(), &condition)
             .await
         {
-            Err(error) if resume::moved(&error) => Ok(false),
+            Err(error) if error.moved() => Ok(false),
             written => written.map(|_| true).map_err(WorkError::State),
         }
     }

@@ -74,6 +74,15 @@ impl CallError {
         }
     }
 
+    /// Whether a conditional write of one of our own files found that somebody else was there.
+    #[must_use]
+    pub fn moved(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::PreconditionFailed | Kind::Conflict | Kind::NoSuchKey | Kind::NotFound
+        )
+    }
+
     /// What an SDK call came back with.
     pub(super) fn of<E>(operation: &'static str, place: &str, error: &SdkError<E, Response>) -> Self
     where

@@ -8,7 +8,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::object::{Fingerprint, ObjectState};
 use crate::domain::parts::{Part, PartPlan, StoredPart};
 use crate::error::{Stop, WorkError};
-use crate::resume::{self, Kept, Shelf};
+use crate::resume::{Kept, Shelf};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::time::{Duration, SystemTime};
 use tokio::time::{timeout, timeout_at};
@@ -107,7 +107,7 @@ impl Transfer<'_> {
                 // Completed, perhaps, and then the backup is not what it was when it was looked at.
                 (Ok(()), Some(gone)) => return Err(Stop::StartOver(gone.to_string())),
                 (Ok(()), None) => {}
-                (Err(error), _) if resume::moved(&error) => {
+                (Err(error), _) if error.moved() => {
                     return Err(Stop::StartOver(error.to_string()));
                 }
                 (Err(error), _) => {
@@ -140,7 +140,7 @@ impl Transfer<'_> {
             let ledger = Ledger::new(self.backup_key, upload.id(), self.wanted(), plan);
             match shelf.lay_down(ledger).await {
                 Ok(ledger) => kept = Some(ledger),
-                Err(e) if resume::moved(&e) => {
+                Err(e) if e.moved() => {
                     // Somebody else began at the same time: one upload is enough for both.
                     self.drop_upload(&upload).await;
                     return Err(Stop::StartOver(e.to_string()));
