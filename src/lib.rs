@@ -16,6 +16,9 @@
 //! - [`telemetry`][]: logs
 //! - `twin`: the far sides in process, for tests and for running on a laptop (feature `dev`)
 
+// The SDK's futures alone nest some ninety types deep: a change of ours should not run into the compiler's limit of 128.
+#![recursion_limit = "256"]
+
 pub mod app;
 pub mod clients;
 pub mod config;

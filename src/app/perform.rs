@@ -13,7 +13,7 @@ use crate::domain::source::s3::S3Source;
 use crate::error::WorkError;
 use crate::mirror::{Mirror, Mirrored};
 use crate::summarise;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -122,6 +122,7 @@ impl App {
         let mut refused = missing(source, "an access key of the origin");
         for key in known.unwrap_or_default() {
             let origin = self.origin(found, source, bucket, key);
+            // Their types are erased: nested any deeper, the compiler gives up on the future's layout.
             let done = match job {
                 Job::Mirror(object) => {
                     let mirror = Mirror {
@@ -134,12 +135,11 @@ impl App {
                         delivery: id,
                         deadline,
                     };
-                    // Boxed: nested any deeper, the compiler gives up on the future's layout.
-                    Box::pin(mirror.reconcile()).await
+                    mirror.reconcile().boxed().await
                 }
                 Job::Audit(of) => {
                     let audit = self.audit(of, rule, [&origin, backup], id, deadline);
-                    audit.await.map(Mirrored::without_bytes)
+                    audit.boxed().await.map(Mirrored::without_bytes)
                 }
                 Job::Summary(_) => unreachable!("a summary has no origin bucket"),
             };
