@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+/// Another build of it may be named by the environment.
 const FUNCTION: &str = env!("CARGO_BIN_EXE_hookwork");
 /// As much of an event as Lambda hands over: 6 MB and what it adds to a request.
 const EVENT_MAX: usize = 6 * 1024 * 1024 + 100;
@@ -32,7 +33,8 @@ pub(crate) fn emulated(settings: BTreeMap<String, String>) -> Emulator {
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone())),
     );
-    Emulator::start(Path::new(FUNCTION), &env)
+    let built = std::env::var("FUNCTION").unwrap_or_else(|_| FUNCTION.to_owned());
+    Emulator::start(Path::new(&built), &env)
 }
 
 /// Invokes the function; the far sides go on meanwhile.
@@ -105,7 +107,7 @@ fn keys() -> Value {
 }
 
 /// The function's own lines of the emulator's log.
-fn lines(log: &str) -> Vec<Value> {
+pub(crate) fn lines(log: &str) -> Vec<Value> {
     let is_rapid = |line: &&str| {
         ["START ", "END ", "REPORT "]
             .iter()

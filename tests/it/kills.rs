@@ -4,7 +4,7 @@
 use crate::conformance::client;
 use crate::emulator::{emulated, post};
 use crate::servers::{Emulator, Weed, unique};
-use crate::world::{bytes, delivery, record};
+use crate::world::{Chance, bytes, delivery, record};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::primitives::ByteStream;
@@ -24,66 +24,47 @@ const KEYS: [(&str, usize, u64); 3] = [
 ];
 
 /// What a client sees of an object.
-type Seen = Option<(Bytes, HashMap<String, String>)>;
+pub(crate) type Seen = Option<(Bytes, HashMap<String, String>)>;
+
+/// An origin that changes at random, its backup, and the state, in SeaweedFS.
+pub(crate) struct Buckets {
+    client: Client,
+    pub(crate) endpoint: String,
+    /// Origin, backup, state.
+    pub(crate) names: [String; 3],
+    pub(crate) chance: Chance,
+}
 
 struct Soak {
-    client: Client,
+    buckets: Buckets,
     function: Emulator,
-    /// The buckets: origin, backup, state.
-    buckets: [String; 3],
-    random: u64,
     kills: usize,
     attempts: usize,
 }
 
-impl Soak {
-    async fn begin() -> Self {
+impl Buckets {
+    pub(crate) async fn new() -> Self {
         let weed = tokio::task::spawn_blocking(Weed::shared).await.unwrap();
         let local = Credentials::new("local", "local", None, None, "tests");
         let client = client(&weed.endpoint, local);
-        let buckets = ["origin", "backup", "state"].map(unique);
-        for bucket in &buckets {
+        let names = ["origin", "backup", "state"].map(unique);
+        for bucket in &names {
             client.create_bucket().bucket(bucket).send().await.unwrap();
         }
-        let [origin, backup, state] = &buckets;
-        let sources = json!({"vk": {
-            "kind": "s3", "flavor": "vk", "endpoint": weed.endpoint, "region": "us-east-1", "buckets": {format!("mcs1/{origin}"): {}},
-        }});
-        let secrets = json!({"vk": {"access_key_id": "local", "secret_access_key": "local"}});
-        let settings = BTreeMap::from([
-            ("SOURCES".to_owned(), sources.to_string()),
-            ("SECRETS".to_owned(), secrets.to_string()),
-            ("BACKUP_BUCKET".to_owned(), backup.clone()),
-            ("STATE_BUCKET".to_owned(), state.clone()),
-            ("AWS_ENDPOINT_URL_S3".to_owned(), weed.endpoint.clone()),
-            ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
-            ("AWS_SESSION_TOKEN".to_owned(), String::new()),
-        ]);
         Self {
             client,
-            function: emulated(settings),
-            buckets,
-            random: 0x9e37_79b9_7f4a_7c15,
-            kills: 0,
-            attempts: 0,
+            endpoint: weed.endpoint.clone(),
+            names,
+            chance: Chance::new(),
         }
-    }
-
-    /// Less than `limit`, and the same in every run.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random % limit
     }
 
     /// Changes an object of the origin: other bytes, other metadata, or none at all.
-    async fn change(&mut self, key: &str, size: usize) {
-        let (origin, client) = (self.buckets[0].clone(), self.client.clone());
+    pub(crate) async fn change(&mut self, key: &str, size: usize) {
+        let (origin, client) = (self.names[0].clone(), self.client.clone());
         let there = self.seen(0, key).await.is_some();
-        let mark = self.below(1 << 40).to_string();
-        match self.below(4) {
+        let mark = self.chance.below(1 << 40).to_string();
+        match self.chance.below(4) {
             0 if there => {
                 let delete = client.delete_object().bucket(&origin).key(key);
                 delete.send().await.unwrap();
@@ -98,7 +79,7 @@ impl Soak {
                     .unwrap();
             }
             _ => {
-                let from = usize::try_from(self.below(1000)).unwrap();
+                let from = usize::try_from(self.chance.below(1000)).unwrap();
                 let put = client.put_object().bucket(&origin).key(key);
                 put.body(ByteStream::from(bytes(size + from).slice(from..)))
                     .metadata("mark", mark)
@@ -109,31 +90,8 @@ impl Soak {
         }
     }
 
-    /// Tells the function of a key; where it is to die, it has so many microseconds. Returns whether it said that it is done.
-    fn tell(&mut self, key: &str, dies_after: Option<u64>) -> bool {
-        self.attempts += 1;
-        let mut hint = record("s3:ObjectCreated:Put", key);
-        hint["s3"]["bucket"]["name"] = self.buckets[0].as_str().into();
-        let event = post("/hooks/vk", &delivery([hint]));
-        let function = &self.function;
-        let answer = tokio::task::block_in_place(|| {
-            std::thread::scope(|scope| {
-                if let Some(moment) = dies_after {
-                    scope.spawn(move || {
-                        std::thread::sleep(Duration::from_micros(moment));
-                        function.kill_function();
-                    });
-                }
-                function.invoke(&event)
-            })
-        });
-        // A moment that came after the answer kills nothing that matters.
-        self.kills += usize::from(dies_after.is_some() && answer["statusCode"].is_null());
-        answer["statusCode"] == 200
-    }
-
-    async fn seen(&self, bucket: usize, key: &str) -> Seen {
-        let get = self.client.get_object().bucket(&self.buckets[bucket]);
+    pub(crate) async fn seen(&self, bucket: usize, key: &str) -> Seen {
+        let get = self.client.get_object().bucket(&self.names[bucket]);
         match get.key(key).send().await {
             Ok(found) => {
                 let mut metadata = found.metadata.clone().unwrap_or_default();
@@ -149,15 +107,57 @@ impl Soak {
 
     /// Ledgers of uploads under way.
     async fn ledgers(&self) -> usize {
-        let list = self.client.list_objects_v2().bucket(&self.buckets[2]);
+        let list = self.client.list_objects_v2().bucket(&self.names[2]);
         list.send().await.unwrap().contents().len()
     }
 
     /// Uploads that are open in the backup.
     async fn open_uploads(&self) -> usize {
         let list = self.client.list_multipart_uploads();
-        let open = list.bucket(&self.buckets[1]).send().await.unwrap();
+        let open = list.bucket(&self.names[1]).send().await.unwrap();
         open.uploads().len()
+    }
+}
+
+impl Soak {
+    async fn begin() -> Self {
+        let buckets = Buckets::new().await;
+        let [origin, backup, state] = &buckets.names;
+        let sources = json!({"vk": {
+            "kind": "s3", "flavor": "vk", "endpoint": buckets.endpoint, "region": "us-east-1", "buckets": {format!("mcs1/{origin}"): {}},
+        }});
+        let secrets = json!({"vk": {"access_key_id": "local", "secret_access_key": "local"}});
+        let settings = BTreeMap::from([
+            ("SOURCES".to_owned(), sources.to_string()),
+            ("SECRETS".to_owned(), secrets.to_string()),
+            ("BACKUP_BUCKET".to_owned(), backup.clone()),
+            ("STATE_BUCKET".to_owned(), state.clone()),
+            ("AWS_ENDPOINT_URL_S3".to_owned(), buckets.endpoint.clone()),
+            ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
+            ("AWS_SESSION_TOKEN".to_owned(), String::new()),
+        ]);
+        Self {
+            buckets,
+            function: emulated(settings),
+            kills: 0,
+            attempts: 0,
+        }
+    }
+
+    /// Tells the function of a key; where it is to die, it has so many microseconds. Returns whether it said that it is done.
+    fn tell(&mut self, key: &str, dies_after: Option<u64>) -> bool {
+        self.attempts += 1;
+        let mut hint = record("s3:ObjectCreated:Put", key);
+        hint["s3"]["bucket"]["name"] = self.buckets.names[0].as_str().into();
+        let event = post("/hooks/vk", &delivery([hint]));
+        let answer = tokio::task::block_in_place(|| {
+            let moment = dies_after.map(Duration::from_micros);
+            self.function.invoke_dying(&event, moment)
+        });
+        // A moment that came after the answer kills nothing that matters.
+        self.kills += usize::from(dies_after.is_some() && answer["statusCode"].is_null());
+        answer["statusCode"] == 200
     }
 }
 
@@ -170,9 +170,9 @@ async fn a_function_that_is_killed_again_and_again_loses_nothing() {
         rounds += 1;
         // Giants are dear: every eighth time.
         let (key, size, lives) = KEYS[[0, 1, 0, 1, 0, 1, 0, 2][rounds % 8]];
-        soak.change(key, size).await;
+        soak.buckets.change(key, size).await;
         for _ in 0..3 {
-            let limit = soak.below(lives);
+            let limit = soak.buckets.chance.below(lives);
             if soak.tell(key, Some(limit)) {
                 break;
             }
@@ -183,19 +183,23 @@ async fn a_function_that_is_killed_again_and_again_loses_nothing() {
             more -= 1;
             assert!(more > 0, "{key}: {}", soak.function.log());
         }
-        differences += usize::from(soak.seen(0, key).await != soak.seen(1, key).await);
+        differences +=
+            usize::from(soak.buckets.seen(0, key).await != soak.buckets.seen(1, key).await);
     }
     println!(
         "{} kills in {rounds} changes of the origin, {} attempts: {differences} differences, {} uploads open",
         soak.kills,
         soak.attempts,
-        soak.open_uploads().await
+        soak.buckets.open_uploads().await
     );
     assert_eq!(differences, 0);
     for (key, ..) in KEYS {
-        assert!(soak.seen(0, key).await == soak.seen(1, key).await, "{key}");
+        assert!(
+            soak.buckets.seen(0, key).await == soak.buckets.seen(1, key).await,
+            "{key}"
+        );
     }
-    assert_eq!(soak.ledgers().await, 0);
+    assert_eq!(soak.buckets.ledgers().await, 0);
     // An upload whose worker died between opening it and noting it is nobody's, until an hour has passed.
-    assert!(soak.open_uploads().await <= soak.kills);
+    assert!(soak.buckets.open_uploads().await <= soak.kills);
 }

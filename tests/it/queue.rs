@@ -98,9 +98,7 @@ impl Line {
             if failed.contains(message["MessageId"].as_str().unwrap()) {
                 again.push(message["Body"].as_str().unwrap().to_owned());
             } else {
-                let body =
-                    json!({"QueueUrl": self.queue, "ReceiptHandle": message["ReceiptHandle"]});
-                call("sqs", "AmazonSQS.DeleteMessage", body).await;
+                remove(&self.queue, message).await;
             }
         }
         again
@@ -112,14 +110,18 @@ impl Line {
 }
 
 async fn make_queue() -> String {
+    make_queue_with(json!({"VisibilityTimeout": HIDDEN})).await
+}
+
+pub(crate) async fn make_queue_with(attributes: Value) -> String {
     let name = unique("jobs");
-    let body = json!({"QueueName": name, "Attributes": {"VisibilityTimeout": HIDDEN.to_owned()}});
+    let body = json!({"QueueName": name, "Attributes": attributes});
     call("sqs", "AmazonSQS.CreateQueue", body).await;
     format!("{}/123456789012/{name}", moto().await.endpoint)
 }
 
 /// Up to ten messages, each hidden from now on.
-async fn receive(queue: &str) -> Vec<Value> {
+pub(crate) async fn receive(queue: &str) -> Vec<Value> {
     let body = json!({
         "QueueUrl": queue, "MaxNumberOfMessages": 10, "AttributeNames": ["All"], "MessageAttributeNames": ["All"],
     });
@@ -127,7 +129,12 @@ async fn receive(queue: &str) -> Vec<Value> {
     answer["Messages"].as_array().cloned().unwrap_or_default()
 }
 
-async fn waiting(queue: &str) -> [usize; 2] {
+pub(crate) async fn remove(queue: &str, message: &Value) {
+    let body = json!({"QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"]});
+    call("sqs", "AmazonSQS.DeleteMessage", body).await;
+}
+
+pub(crate) async fn waiting(queue: &str) -> [usize; 2] {
     let body = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
     let answer = call("sqs", "AmazonSQS.GetQueueAttributes", body).await;
     ["", "NotVisible"].map(|which| {
@@ -137,7 +144,7 @@ async fn waiting(queue: &str) -> [usize; 2] {
 }
 
 /// As Lambda hands messages over.
-fn event(messages: &[Value]) -> Value {
+pub(crate) fn event(messages: &[Value]) -> Value {
     let records = messages.iter().map(|message| {
         json!({
             "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],

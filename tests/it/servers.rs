@@ -14,7 +14,7 @@ use process::{free_port, ports_with_shadow, status, venv};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -205,22 +205,54 @@ impl Emulator {
         body
     }
 
-    /// Kills the function's own process, as a machine that fails does. Returns whether there was one.
-    pub(crate) fn kill_function(&self) -> bool {
+    /// Invokes the function, whose process dies after so much time if it has not answered by then, as a machine that fails
+    /// does. The answer is then what the emulator says of it, or nothing at all.
+    pub(crate) fn invoke_dying(&self, event: &Value, after: Option<Duration>) -> Value {
+        let Some(after) = after else {
+            return self.invoke(event);
+        };
+        let (answered, waits) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                if waits.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    for pid in self.function_ids() {
+                        let _ = Command::new("kill").args(["-KILL", &pid]).status();
+                    }
+                }
+            });
+            let answer = self.answer(event);
+            drop(answered);
+            serde_json::from_str(&answer).unwrap_or_default()
+        })
+    }
+
+    /// The most memory that the function's process has had so far, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let peak = |pid: String| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let peak = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))?;
+            peak.trim().strip_suffix(" kB")?.parse().ok()
+        };
+        let peaks = self.function_ids().into_iter().filter_map(peak);
+        peaks.max().unwrap_or_default()
+    }
+
+    fn function_ids(&self) -> Vec<String> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
         let children = tasks
             .into_iter()
             .flatten()
             .flatten()
             .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-        let killed = children.flat_map(|pids| {
-            let killed = pids.split_whitespace().map(|pid| {
-                let killed = Command::new("kill").args(["-KILL", pid]).status();
-                killed.is_ok_and(|status| status.success())
-            });
-            killed.collect::<Vec<_>>()
-        });
-        killed.filter(|killed| *killed).count() > 0
+        children
+            .flat_map(|ids| {
+                ids.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// What the function and the emulator have printed so far.

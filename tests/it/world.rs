@@ -334,15 +334,41 @@ pub(crate) fn removed(key: &str) -> Value {
     record("s3:ObjectRemoved:Delete", key)
 }
 
+/// Numbers that look like chance, and are the same in every run (xorshift64).
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Less than `limit`.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// An index of so many.
+    pub(crate) fn pick(&mut self, so_many: usize) -> usize {
+        usize::try_from(self.below(so_many as u64)).unwrap()
+    }
+
+    /// Whether something befalls that befalls so many of a thousand.
+    pub(crate) fn of_thousand(&mut self, so_many: u64) -> bool {
+        self.below(1000) < so_many
+    }
+}
+
 /// Bytes that no two offsets share.
 pub(crate) fn bytes(length: usize) -> Bytes {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let words = std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
+    let mut chance = Chance::new();
+    let words = std::iter::repeat_with(move || chance.next().to_le_bytes());
     words
         .take(length.div_ceil(8))
         .flatten()
