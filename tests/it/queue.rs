@@ -353,3 +353,23 @@ async fn a_giant_goes_on_as_a_message_of_its_own() {
     assert!(parts < 5, "{parts} of 5 parts were sent again");
     assert_eq!(waiting(&line.queue).await, [0, 0]);
 }
+
+#[tokio::test]
+async fn a_giant_whose_progress_could_not_be_noted_has_failed() {
+    let line = Line::new().await;
+    line.store.put("origin", "giant", bytes(40 * MIB));
+    line.deliver([created("giant")]).await;
+    let slow = On::nth(3).of("UploadPart");
+    line.faults
+        .inject(slow, Fault::Delay(Duration::from_secs(600)));
+    // The ledger is begun; from then on the state bucket takes nothing.
+    for nth in 2..100 {
+        let write = On::nth(nth).of("PutObject").bucket("state");
+        line.faults
+            .inject(write, Fault::Status(403, "AccessDenied"));
+    }
+    let again = line.work_for(Duration::from_secs(12)).await;
+    assert_eq!(again.len(), 1, "it comes again, and its attempts count");
+    assert_eq!(waiting(&line.queue).await, [0, 1], "nothing else is queued");
+    line.faults.clear();
+}

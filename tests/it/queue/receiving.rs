@@ -5,8 +5,11 @@ use crate::moto::moto;
 use crate::servers::unique;
 use crate::world::{TOKEN, app, created, delivery, far_sides, send, vk};
 use axum::body::Body;
+use hookwork::http::Arrival;
 use http::Request;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn what_the_queue_does_not_take_has_failed_and_the_sender_is_told() {
@@ -43,6 +46,32 @@ async fn what_the_queue_does_not_take_has_failed_and_the_sender_is_told() {
         .map(|o| &o["key"])
         .collect();
     assert_eq!(failed, ["b", "c"]);
+}
+
+#[tokio::test]
+async fn a_queue_that_hangs_is_a_failure_in_time() {
+    // It takes connections, and that is all.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "http://{}/123456789012/jobs",
+        listener.local_addr().unwrap()
+    );
+    let line = Line::with(make_queue().await, &url).await;
+    let mut request = Request::post("/hooks/vk")
+        .body(Body::from(delivery([created("a")])))
+        .unwrap();
+    let limit = Duration::from_secs(2);
+    request.extensions_mut().insert(Arrival {
+        url: None,
+        deadline: Instant::now() + limit,
+    });
+    let began = Instant::now();
+    let answer = send(hookwork::http::router(line.receiver.clone()), request).await;
+    assert_eq!(
+        (answer.status, answer.outcomes()),
+        (500, vec!["failed".to_owned()])
+    );
+    assert!(began.elapsed() < 2 * limit, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
