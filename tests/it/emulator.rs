@@ -109,9 +109,8 @@ fn keys() -> Value {
 /// The function's own lines of the emulator's log.
 pub(crate) fn lines(log: &str) -> Vec<Value> {
     let is_rapid = |line: &&str| {
-        ["START ", "END ", "REPORT "]
-            .iter()
-            .any(|word| line.starts_with(word))
+        let begins = ["START ", "END ", "REPORT "];
+        begins.iter().any(|word| line.starts_with(word)) || line.contains("] (rapid) ")
     };
     log.lines()
         .filter(|line| !line.trim().is_empty() && !is_rapid(line))

@@ -31,7 +31,8 @@ async fn work(
     loop {
         let dies = chance.of_thousand(20);
         let dies_after = dies.then(|| Duration::from_micros(chance.below(80_000)));
-        if chance.of_thousand(faulty) {
+        let blows = !over.load(Ordering::Relaxed);
+        if blows && chance.of_thousand(faulty) {
             let bucket = ["origin", "backup", "state"][chance.pick(3)];
             let nth = On::nth(1 + chance.pick(8));
             faults.inject(nth.bucket(bucket), any_fault(&mut chance));
@@ -40,7 +41,7 @@ async fn work(
         if chain.work(worker, dies_after, forgetful).await {
             continue;
         }
-        if over.load(Ordering::Relaxed) && waiting(&chain.queue).await == [0, 0] {
+        if !blows && waiting(&chain.queue).await == [0, 0] {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -133,10 +134,10 @@ async fn after_a_storm_and_an_audit_the_backup_equals_the_origin() {
         }
     }
     over.store(true, Ordering::Relaxed);
+    faults.clear();
     for worker in workers {
         worker.await.unwrap();
     }
-    faults.clear();
     let (stormed, before) = (began.elapsed(), differences(&store).len());
     chain.tick();
     chain.settle(0).await;
