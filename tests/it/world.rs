@@ -243,6 +243,7 @@ impl World {
             .unwrap();
         request.extensions_mut().insert(Arrival {
             url: None,
+            trace: None,
             deadline: Instant::now() + limit,
         });
         self.send(request).await
