@@ -2,6 +2,7 @@
 //! cannot be done becomes a dead letter with its reason.
 
 mod receiving;
+mod traces;
 
 use crate::events::{dispatched, dispatched_within};
 use crate::moto::{call, moto};

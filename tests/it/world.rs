@@ -103,7 +103,7 @@ pub(crate) fn variables(
     secrets: &Value,
     backup: &str,
     state: Option<&str>,
-) -> impl Fn(&str) -> Option<String> {
+) -> impl Fn(&str) -> Option<String> + use<> {
     let known = [
         ("SOURCES", Some(sources.to_string())),
         ("SECRETS", Some(secrets.to_string())),
