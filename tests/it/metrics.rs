@@ -1,7 +1,7 @@
 //! What is counted, as it reaches CloudWatch: from the built function's standard output, and from one in process.
 
 use crate::emulator::{emulated, invoke, keys, post, printed, settings};
-use crate::events::{dispatched, refused};
+use crate::events::{dispatched, dispatched_within, refused};
 use crate::world::{app, created, delivery, far_sides, removed, secrets, send, variables, vk};
 use axum::body::Body;
 use hookwork::app::App;
@@ -187,6 +187,28 @@ async fn an_invocation_writes_what_it_counted_whether_it_fails_or_not() {
     app.metrics().job("copied");
     dispatched(&app, &post("/hooks/vk", "{}")).await;
     assert_eq!(counted(&app), [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn what_was_counted_is_written_before_lambda_ends_an_invocation_that_hangs() {
+    let (_store, _, _, _, [s3_url, ..]) = far_sides().await;
+    // Takes the connection and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let aws_url = format!("http://{}", silent.local_addr().unwrap());
+    let sources = json!({"vk": vk(&s3_url, json!({}))});
+    let setting = |key: &str| match key {
+        "SOURCES" => Some(sources.to_string()),
+        "BACKUP_BUCKET" => Some("backup".to_owned()),
+        "SECRETS_ARN" => Some("never".to_owned()),
+        "AWS_LAMBDA_FUNCTION_NAME" => Some("receiver".to_owned()),
+        _ => None,
+    };
+    let app = app(setting, &s3_url, &aws_url).await;
+    let event = post("/hooks/vk", "{}");
+    let hanging = dispatched_within(&app, &event, Duration::from_secs(4));
+    let late = tokio::time::timeout(Duration::from_millis(3_900), hanging).await;
+    assert!(late.is_err(), "it hangs");
+    assert_eq!(counted(&app), [Value::Null; 0], "the cold start is written");
 }
 
 #[tokio::test(flavor = "multi_thread")]
