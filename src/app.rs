@@ -13,10 +13,12 @@ use crate::clients::topic::Topic;
 use crate::config::Config;
 use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::{Event, OriginRef};
-use crate::domain::job::{Job, Outcome, plan};
+use crate::domain::job::{Cause, Job, Outcome, plan};
 use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::source::{Message, Source};
+use crate::domain::trace::Trace;
 use crate::error::WorkError;
+use crate::metrics::Metrics;
 use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use crate::transfer::Limits;
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +38,7 @@ pub struct App {
     servers: HashMap<String, Intdash>,
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
     limits: Limits,
+    metrics: Metrics,
     aws: Aws,
 }
 
@@ -61,6 +64,7 @@ impl App {
             sources: config.sources,
             origins: Mutex::default(),
             limits: Limits::of_memory(config.memory_mib),
+            metrics: Metrics::new(config.function_name, config.log_level),
             aws,
         })
     }
@@ -70,6 +74,12 @@ impl App {
         self.sources
             .iter()
             .filter_map(|(name, source)| source.path().map(|path| (path, name.as_str())))
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Whether there is a source of this name.
@@ -88,6 +98,7 @@ impl App {
         name: &str,
         url_key: Option<&str>,
         delivery: Delivery,
+        trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<Receipt, Refusal> {
         let source = self
@@ -107,7 +118,9 @@ impl App {
         }
         match opened? {
             Message::Challenge(answer) => Ok(Receipt::Answer(answer)),
-            Message::Events(events) => Ok(self.work(events, &delivery, deadline).await),
+            Message::Events(events) => Ok(self
+                .work(events, Cause::new(delivery.id, trace), deadline)
+                .await),
         }
     }
 
@@ -115,8 +128,12 @@ impl App {
     ///
     /// # Errors
     /// A sentence: of some bucket the audit did not begin, or failed.
-    pub async fn tick(self: &Arc<Self>, deadline: Instant) -> Result<u64, String> {
-        let id = DeliveryId(uuid::Uuid::now_v7());
+    pub async fn tick(
+        self: &Arc<Self>,
+        trace: Option<Trace>,
+        deadline: Instant,
+    ) -> Result<u64, String> {
+        let cause = Cause::new(DeliveryId(uuid::Uuid::now_v7()), trace);
         let origins = self.sources.iter().flat_map(|(name, source)| {
             let buckets = match source {
                 Source::S3(source) => Some(source.buckets.keys()),
@@ -127,7 +144,9 @@ impl App {
                 origin: origin.clone(),
             })
         });
-        let audits: Vec<_> = origins.map(|origin| (Job::Audit(origin), id)).collect();
+        let audits: Vec<_> = origins
+            .map(|origin| (Job::Audit(origin), cause.clone()))
+            .collect();
         let count = audits.len();
         let failed = match &self.queue {
             Some(queue) => {
@@ -158,7 +177,7 @@ impl App {
     }
 
     /// Slice after slice, as long as there is time: what is left is the next tick's.
-    async fn audited_inline(self: &Arc<Self>, audit: (Job, DeliveryId), deadline: Instant) -> bool {
+    async fn audited_inline(self: &Arc<Self>, audit: (Job, Cause), deadline: Instant) -> bool {
         loop {
             let done = self.perform(std::iter::once(audit.clone()), deadline).await;
             match done.into_values().next() {
@@ -173,12 +192,15 @@ impl App {
     async fn work(
         self: &Arc<Self>,
         events: Vec<Event>,
-        delivery: &Delivery,
+        cause: Cause,
         deadline: Instant,
     ) -> Receipt {
-        let id = delivery.id;
+        let id = cause.delivery;
         let planned: Vec<Vec<Job>> = events.iter().map(plan).collect();
-        let jobs = planned.iter().flatten().map(|job| (job.clone(), id));
+        let jobs = planned
+            .iter()
+            .flatten()
+            .map(|job| (job.clone(), cause.clone()));
         let ended: HashMap<Job, Ended> = match &self.queue {
             Some(queue) => queue::send(queue, jobs, deadline).await,
             None => {

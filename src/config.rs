@@ -44,7 +44,7 @@ pub struct Config {
     pub backup_bucket: Option<String>,
     /// Where uploads leave their ledgers; without one a copy that was cut short starts anew.
     pub state_bucket: Option<String>,
-    /// Where notices go; there when a source of kind `intdash` is.
+    /// Where notices go; there when a source of kind `intdash` is, or a bucket whose outcomes are published.
     pub topic_arn: Option<String>,
     /// Where jobs are sent; without one they are performed before the answer.
     pub queue_url: Option<String>,
@@ -54,6 +54,8 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// The function's memory as Lambda tells it, in MiB; elsewhere that of its smallest function.
     pub memory_mib: usize,
+    /// The function's name as Lambda tells it; elsewhere it has none, and nothing is measured.
+    pub function_name: Option<String>,
 }
 
 /// What is wrong with the settings, a sentence each.
@@ -145,6 +147,16 @@ impl Config {
         ) {
             problems.push(format!("SNS_TOPIC_ARN is not set: source {name} is of kind intdash and needs a topic to publish to"));
         }
+        let notifying = sources.iter().find_map(|(name, source)| match source {
+            Source::S3(source) => {
+                let rule = source.buckets.iter().find(|(_, rule)| rule.notify);
+                rule.map(|(bucket, _)| format!("{name} {bucket}"))
+            }
+            Source::Intdash(_) => None,
+        });
+        if let (Some(bucket), None) = (notifying, &topic_arn) {
+            problems.push(format!("SNS_TOPIC_ARN is not set: {bucket} has \"notify\": true and needs a topic to publish to"));
+        }
         let (queue_url, dead_letters_url) = (get("QUEUE_URL"), get("DEAD_LETTERS_URL"));
         for (key, value) in [
             ("QUEUE_URL", &queue_url),
@@ -223,6 +235,7 @@ impl Config {
                 memory_mib: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
                     .and_then(|mib| mib.parse().ok())
                     .unwrap_or(128),
+                function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").filter(|name| !name.is_empty()),
             })
         } else {
             Err(ConfigError(problems))
@@ -231,157 +244,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const VK: &str = r#""vk":{"kind":"s3","flavor":"vk","endpoint":"https://hb.ru-msk.vkcloud-storage.ru","region":"ru-msk","buckets":{"mcs1/b":{}}}"#;
-
-    fn config(settings: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-        let settings: BTreeMap<String, String> = settings
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        Config::from_lookup(|key| settings.get(key).cloned()).map_err(|error| error.0)
-    }
-
-    fn problems(settings: &[(&str, &str)]) -> String {
-        config(settings).unwrap_err().join("\n")
-    }
-
-    #[test]
-    fn reads_the_contracts_example() {
-        let sources = r#"{
-            "vk": {"kind": "s3", "flavor": "vk", "endpoint": "https://hb.ru-msk.vkcloud-storage.ru", "region": "ru-msk",
-                   "buckets": {"mcs5259999770/myfiles-ash": {"prefix": "", "include": ["*"], "exclude": [], "deletes": "mirror"}},
-                   "url": "http://89.208.199.220/webhook"},
-            "intdash": {"kind": "intdash", "url": "https://example.intdash.jp", "trigger": ["completed", "finished"], "data": "float64/*"}}"#;
-        let config = config(&[
-            ("SOURCES", sources),
-            ("BACKUP_BUCKET", "b"),
-            ("SNS_TOPIC_ARN", "arn:t"),
-            ("SECRETS_ARN", "a, b"),
-            ("SECRETS", " "),
-        ])
-        .unwrap();
-        assert_eq!(config.sources.len(), 2);
-        assert!(matches!(config.secrets, SecretsFrom::Manager(arns) if arns == ["a", "b"]));
-    }
-
-    #[test]
-    fn lists_every_problem_at_once() {
-        let sources = r#"{"a b": {"kind": "s3"}, "g": {"kind": "generic", "verify": "github"}, "n": {"kind": "nats"},
-            "i": {"kind": "intdash", "url": "ftp://x", "colour": 1}, "j": {"kind": "intdash", "url": "x", "path": "/hooks/j"}}"#;
-        let found = problems(&[
-            ("SOURCES", sources),
-            ("SECRETS", "{}"),
-            ("SECRETS_ARN", "a"),
-            ("QUEUE_URL", "q"),
-            ("STATE_BUCKET", "no bucket"),
-            ("LOG_LEVEL", "loud"),
-        ]);
-        for expected in [
-            "found \"a b\"",
-            "a b: missing field `flavor`",
-            "kind generic is not supported yet",
-            "unknown variant `nats`, expected `s3` or `intdash`",
-            "unknown field `colour`, expected one of",
-            "url: expected an http or https URL, found \"x\"",
-            "path: expected a path like /webhook",
-            "SECRETS and SECRETS_ARN are both set",
-            "QUEUE_URL: expected the URL of an SQS queue, found \"q\"",
-            "STATE_BUCKET: expected the name of a bucket",
-            "LOG_LEVEL: expected",
-            "SNS_TOPIC_ARN is not set: source j",
-        ] {
-            assert!(found.contains(expected), "{expected} not in:\n{found}");
-        }
-        assert!(problems(&[]).contains("SOURCES is not set"));
-        assert!(problems(&[("SOURCES", "{}")]).contains("at least one source"));
-    }
-
-    #[test]
-    fn what_would_vanish_or_leak_is_an_error() {
-        let intdash = |url: &str| format!(r#""i":{{"kind":"intdash","url":"{url}"}}"#);
-        let found = |sources: &str, more: &[(&str, &str)]| {
-            problems(&[&[("SOURCES", sources), ("SNS_TOPIC_ARN", "arn:x")], more].concat())
-        };
-        assert!(
-            found(&format!("{{{0},{0}}}", intdash("https://x")), &[])
-                .contains("i is defined twice")
-        );
-        let leaking = found(&format!("{{{}}}", intdash("https://me:hunter2@x")), &[]);
-        assert!(
-            leaking.contains("without user and password") && !leaking.contains("hunter2"),
-            "{leaking}"
-        );
-        for shape in [r#"{"i":"hunter2"}"#, r#""hunter2""#] {
-            assert!(!found(shape, &[]).contains("hunter2"));
-        }
-        let fine = format!("{{{}}}", intdash("https://x"));
-        assert!(
-            found(&fine, &[("SECRETS_ARN", " , ")]).contains("SECRETS_ARN: expected one or more")
-        );
-        assert!(found(&fine, &[("LOG_LEVEL", "3")]).contains("LOG_LEVEL: expected"));
-        assert!(
-            found(&fine, &[("BACKUP_BUCKET", "not a bucket")]).contains("BACKUP_BUCKET: expected")
-        );
-        assert!(
-            found(&fine, &[("BACKUP_BUCKET", "b"), ("STATE_BUCKET", "b")]).contains("are the same")
-        );
-        for path in ["//x", "/..", "/w/../ping", "/x/"] {
-            let with_path = fine.replace("\"url\"", &format!("\"path\":\"{path}\",\"url\""));
-            assert!(found(&with_path, &[]).contains("path: expected"), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_kind_needs_its_far_side() {
-        assert!(
-            problems(&[("SOURCES", &format!("{{{VK}}}"))])
-                .contains("BACKUP_BUCKET is not set: source vk")
-        );
-        let intdash = r#"{"i": {"kind": "intdash", "url": "https://x"}}"#;
-        assert!(problems(&[("SOURCES", intdash)]).contains("SNS_TOPIC_ARN is not set: source i"));
-    }
-
-    #[test]
-    fn overlapping_prefixes_and_shared_paths_are_errors() {
-        let source = |name: &str, prefix: &str| {
-            format!(
-                r#""{name}":{{"kind":"s3","flavor":"aws","endpoint":"https://x","region":"r","path":"/webhook","buckets":{{"b":{{"prefix":"{prefix}"}}}}}}"#
-            )
-        };
-        let found = problems(&[
-            (
-                "SOURCES",
-                &format!("{{{},{}}}", source("a", "x/"), source("b", "x/y/")),
-            ),
-            ("BACKUP_BUCKET", "b"),
-        ]);
-        assert!(
-            found.contains("overlap") && found.contains("same path /webhook"),
-            "{found}"
-        );
-        let apart = format!(
-            "{{{},{VK}}}",
-            source("a", "x/").replace("/webhook", "/other")
-        );
-        assert!(
-            problems(&[("SOURCES", &apart), ("BACKUP_BUCKET", "b")]).contains("overlap"),
-            "no prefix overlaps with all"
-        );
-    }
-
-    #[test]
-    fn a_wrong_secrets_value_is_never_shown() {
-        let found = problems(&[
-            ("SOURCES", &format!("{{{VK}}}")),
-            ("BACKUP_BUCKET", "b"),
-            ("SECRETS", r#"{"vk":"hunter2"}"#),
-        ]);
-        assert!(
-            found.contains("SECRETS: vk") && !found.contains("hunter2"),
-            "{found}"
-        );
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
+use crate::domain::trace::Trace;
 use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use axum::Router;
 use axum::body::Bytes;
@@ -27,6 +28,8 @@ const TIME_WITHOUT_GATEWAY: Duration = Duration::from_secs(900);
 pub struct Arrival {
     /// The URL that was called, as the request context tells it.
     pub url: Option<String>,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
     /// When the work for it must have stopped.
     pub deadline: Instant,
 }
@@ -129,59 +132,58 @@ async fn receive(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return refused(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body too large",
-                &Uri::default(),
-            );
-        }
-        Err(_) => {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                "the body broke off",
-                &Uri::default(),
-            );
-        }
-    };
     let started = Instant::now();
     let id = DeliveryId(uuid::Uuid::now_v7());
-    let Arrival { url, deadline } = arrival.map_or_else(
+    let Arrival {
+        url,
+        trace,
+        deadline,
+    } = arrival.map_or_else(
         || Arrival {
             url: None,
+            trace: None,
             deadline: started + TIME_WITHOUT_GATEWAY,
         },
         |Extension(arrival)| arrival,
     );
-    let bytes = body.len();
-    let received = app
-        .receive(
-            &source,
-            key.as_deref(),
-            Delivery {
+    let trace_id = trace.clone();
+    let trace_id = trace_id.as_ref().map(Trace::id);
+    let (bytes, failed, cause, (status, answer)) = match body {
+        Ok(body) => {
+            let bytes = body.len();
+            let delivery = Delivery {
                 id,
                 headers,
                 body,
                 url,
-            },
-            deadline,
-        )
-        .await;
-    let (ours, cause) = match &received {
-        Ok(_) => (false, None),
-        Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),
-        Err(Refusal::Failed(error)) => (true, Some(error.to_string())),
+            };
+            let received = app
+                .receive(&source, key.as_deref(), delivery, trace, deadline)
+                .await;
+            let (failed, cause) = match &received {
+                Ok(_) => (false, None),
+                Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),
+                Err(Refusal::Failed(error)) => (true, Some(error.to_string())),
+            };
+            (Some(bytes), failed, cause, answer(id, received))
+        }
+        Err(rejection) => {
+            let (status, cause) = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, "body too large"),
+                _ => (StatusCode::BAD_REQUEST, "the body broke off"),
+            };
+            let answer = json!({"delivery": id.to_string(), "error": cause});
+            (None, false, Some(cause.to_owned()), (status, answer))
+        }
     };
-    let (status, answer) = answer(id, received);
+    app.metrics().delivery(rejected(status));
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // Where the source's name was left out of the registered URL, this is the url_key.
     let source = app.knows(&source).then_some(source);
-    if ours {
-        tracing::error!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+    if failed {
+        tracing::error!(delivery.id = %id, trace = trace_id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
     } else {
-        tracing::info!(delivery.id = %id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+        tracing::info!(delivery.id = %id, trace = trace_id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
     }
     (
         status,
@@ -189,6 +191,18 @@ async fn receive(
         answer.to_string(),
     )
         .into_response()
+}
+
+/// The word for why a delivery was refused, where it was.
+fn rejected(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::BAD_REQUEST => Some("malformed"),
+        StatusCode::UNAUTHORIZED => Some("unauthentic"),
+        StatusCode::FORBIDDEN => Some("forbidden"),
+        StatusCode::NOT_FOUND => Some("unknown"),
+        StatusCode::PAYLOAD_TOO_LARGE => Some("too_large"),
+        _ => None,
+    }
 }
 
 /// Status and body for what became of a delivery.

@@ -5,12 +5,14 @@ mod sqs;
 use crate::app::App;
 use crate::app::queue::Message;
 use crate::domain::event::OriginRef;
+use crate::domain::trace::Trace;
 use crate::http::Arrival;
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
@@ -23,7 +25,7 @@ use serde_json::value::RawValue;
 use sqs::BatchResponse;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower::ServiceExt as _;
 
 /// What an API in front of the function waits for an answer: REST APIs 29 s, HTTP APIs 30 s.
@@ -31,6 +33,8 @@ const REST_API_WAITS: Duration = Duration::from_secs(29);
 const HTTP_API_WAITS: Duration = Duration::from_secs(30);
 /// Work stops this long before somebody stops waiting: time to drop an upload and to answer.
 const MARGIN: Duration = Duration::from_secs(3);
+/// What was counted is written this long before Lambda ends an invocation, whatever is still under way.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// A way in which the function can be started.
 enum Invocation {
@@ -92,7 +96,7 @@ pub enum Response {
     },
 }
 
-/// Answers one invocation.
+/// Answers one invocation, and writes what was counted meanwhile.
 ///
 /// # Errors
 /// The event has none of the known shapes: the invocation fails and says so.
@@ -101,23 +105,45 @@ pub async fn dispatch(
     router: Router,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Response, Error> {
+    let left = time_left(SystemTime::now(), deadline_of(&event.context), None);
+    // Its type is erased: nested any deeper, the compiler gives up on the future's layout.
+    let mut answered = answered(Arc::clone(&app), router, event).boxed();
+    let answer = match timeout(left + MARGIN.saturating_sub(LAST_WORDS), &mut answered).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            // Work stops before this; should some not, Lambda is about to end it, and what it counted with it.
+            app.metrics().flush();
+            answered.await
+        }
+    };
+    app.metrics().flush();
+    answer
+}
+
+async fn answered(
+    app: Arc<App>,
+    router: Router,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Response, Error> {
     let function_ends = deadline_of(&event.context);
+    let trace = event.context.xray_trace_id.as_deref();
+    let trace = trace.and_then(Trace::parse);
     let all_its_time = || Instant::now() + time_left(SystemTime::now(), function_ends, None);
     match parse(event.payload.get())? {
-        Invocation::HttpV2(http) => answer(router, http, false, function_ends).await,
-        Invocation::RestV1(http) => answer(router, http, true, function_ends).await,
+        Invocation::HttpV2(http) => answer(router, http, trace, false, function_ends).await,
+        Invocation::RestV1(http) => answer(router, http, trace, true, function_ends).await,
         Invocation::Queue(messages) => {
             let again = app.perform_batch(messages, all_its_time()).await;
             Ok(Response::Queue(BatchResponse::of(again)))
         }
         Invocation::Told(Told::Audit) => {
-            let count = app.tick(all_its_time()).await?;
+            let count = app.tick(trace, all_its_time()).await?;
             Ok(Response::Told { count })
         }
         Invocation::Told(Told::Release { source, bucket }) => {
             let origin = bucket;
             let of = OriginRef { source, origin };
-            let count = app.release(&of, all_its_time()).await?;
+            let count = app.release(&of, trace, all_its_time()).await?;
             Ok(Response::Told { count })
         }
     }
@@ -127,6 +153,7 @@ pub async fn dispatch(
 async fn answer(
     router: Router,
     http: Http,
+    trace: Option<Trace>,
     rest: bool,
     function_ends: SystemTime,
 ) -> Result<Response, Error> {
@@ -138,6 +165,7 @@ async fn answer(
     *request.uri_mut() = as_uri(&http.target).parse().unwrap_or_default();
     request.extensions_mut().insert(Arrival {
         url: http.url,
+        trace,
         deadline: Instant::now() + left,
     });
     let (parts, body) = router.oneshot(request).await?.into_parts();

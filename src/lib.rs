@@ -8,6 +8,7 @@
 //! - [`config`][]: the settings
 //! - [`clients`][]: the only place where an SDK or HTTP-client type is named
 //! - [`error`][]: work that should be tried again
+//! - [`metrics`][]: what is counted
 //! - [`resume`][]: an upload that outlives its worker
 //! - [`transfer`][], [`mirror`][], [`summarise`][]: the verbs
 //! - [`receipt`][]: what becomes of a delivery
@@ -26,6 +27,7 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod lambda;
+pub mod metrics;
 pub mod mirror;
 #[cfg(test)]
 mod proof;

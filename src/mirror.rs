@@ -14,8 +14,9 @@ use crate::domain::object::{ETag, Fingerprint, KEY_MAX, ObjectState};
 use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::{Absence, OriginState};
 use crate::domain::rounds::{self, Failure, ROUNDS, Step, Write};
-use crate::domain::source::s3::BucketRule;
+use crate::domain::source::rule::BucketRule;
 use crate::error::{Stop, WorkError};
+use crate::metrics::Metrics;
 use crate::resume;
 use crate::transfer::{self, Limits, Transfer};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Mirror<'a> {
     pub rule: &'a BucketRule,
     /// What all transfers of the process share.
     pub limits: &'a Limits,
+    /// Where copies are counted.
+    pub metrics: &'a Metrics,
     /// The delivery that it is for, as the log names it.
     pub delivery: DeliveryId,
     /// When this work must have stopped.
@@ -54,6 +57,8 @@ pub struct Mirrored {
     pub reason: Option<&'static str>,
     /// The origin's state, where it has the object.
     pub fingerprint: Option<Fingerprint>,
+    /// The object's length in bytes, likewise.
+    pub size: Option<u64>,
     /// The backup's name for the copy, where it was written and told.
     pub etag: Option<ETag>,
     /// CRC64NVME of the bytes as they were read, which the backup checked, where they went over.
@@ -73,6 +78,26 @@ impl Mirrored {
             ..Self::default()
         }
     }
+
+    /// What subscribers are to be told: what was done; and, where it may have been done before and not been told, what is
+    /// there now. Of what was left as it is there is nothing to tell.
+    #[must_use]
+    pub fn to_tell(&self, again: bool) -> Option<Outcome> {
+        match (self.outcome, self.reason) {
+            (Outcome::Unchanged, None) if !again => None,
+            (Outcome::Copied | Outcome::Deleted | Outcome::Unchanged, None) => {
+                let there = self.fingerprint.is_some();
+                Some(if there {
+                    Outcome::Copied
+                } else {
+                    Outcome::Deleted
+                })
+            }
+            // Somebody moved it after it was done.
+            (done @ (Outcome::Copied | Outcome::Deleted), Some(_)) => Some(done),
+            _ => None,
+        }
+    }
 }
 
 impl Mirror<'_> {
@@ -83,7 +108,7 @@ impl Mirror<'_> {
     /// still land, after the next look.
     pub async fn reconcile(&self) -> Result<Mirrored, WorkError> {
         let origin = self.object.origin_id();
-        let backup_key = format!("{}{}", self.rule.prefix, self.object.key);
+        let backup_key = self.rule.backup_key(&self.object.key);
         if backup_key.len() > KEY_MAX {
             return Err(WorkError::DoesNotFit(format!(
                 "with its prefix the key is longer than {KEY_MAX} bytes"
@@ -91,6 +116,8 @@ impl Mirror<'_> {
         }
         let mut done = Mirrored::default();
         let mut opened = None;
+        // In seconds since the epoch, as the origin says.
+        let mut changed = 0;
         // Whether an upload may be lying there that nobody will go on with.
         let mut abandoned = false;
         let mut step = rounds::begin(&origin, self.rule.deletes);
@@ -107,15 +134,25 @@ impl Mirror<'_> {
                     opened = body;
                     let state = seen.state();
                     done.fingerprint = state.map(ObjectState::fingerprint);
+                    done.size = state.map(|state| state.size);
+                    changed = state.map_or(0, |state| state.last_modified);
                     abandoned |= state.is_none_or(|state| transfer::needs_upload(state.size));
                     look.looked(seen, &backup)
                 }
                 Step::Write(write, writing) => {
                     let round = writing.round();
                     let uploads = matches!(&write, Write::Copy { state, .. } if transfer::needs_upload(state.size));
+                    let carries = match &write {
+                        Write::Copy { .. } => done.size,
+                        Write::Adopt { .. } => Some(0),
+                        Write::Delete { .. } => None,
+                    };
                     let written = self
                         .write(write, round, opened.take(), &backup_key, &mut done)
                         .await;
+                    if let (Ok(()), Some(bytes)) = (&written, carries) {
+                        self.metrics.copied(bytes, changed);
+                    }
                     // An upload that was completed has taken away what lay there before it.
                     abandoned &= !(uploads && written.is_ok());
                     writing.written(written)?
@@ -244,6 +281,43 @@ impl Mirror<'_> {
                 let absence = Absence::proven(no_such_key, not_listed);
                 Ok((OriginState::Absent(absence), None))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_told_and_what_may_have_been_done_only_to_who_tries_again() {
+        let done = |outcome, there: bool, reason| Mirrored {
+            outcome,
+            reason,
+            fingerprint: there.then(|| Fingerprint::parse("x")),
+            ..Mirrored::default()
+        };
+        use Outcome::{Audited, Copied, Deleted, Unchanged};
+        let cases = [
+            (done(Copied, true, None), [Some(Copied); 2]),
+            (done(Deleted, false, None), [Some(Deleted); 2]),
+            (done(Unchanged, true, None), [None, Some(Copied)]),
+            (done(Unchanged, false, None), [None, Some(Deleted)]),
+            // Another worker removed it after this one had copied it.
+            (done(Copied, false, None), [Some(Deleted); 2]),
+            (done(Unchanged, false, Some("deletes: keep")), [None; 2]),
+            (
+                done(Copied, false, Some("deletes: keep")),
+                [Some(Copied); 2],
+            ),
+            (done(Audited, false, None), [None; 2]),
+        ];
+        for (done, told) in cases {
+            assert_eq!(
+                [false, true].map(|again| done.to_tell(again)),
+                told,
+                "{done:?}"
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::clients::intdash::Intdash;
 use crate::clients::topic::Topic;
 use crate::domain::event::MeasurementRef;
+use crate::domain::notice::Notice;
 use crate::domain::signature::Secret;
 use crate::domain::source::intdash::DataFilter;
 use crate::domain::summary::Summary;
@@ -24,10 +25,7 @@ pub async fn publish(
         .float64_values(of, &data.id, token, |value| summary.push(value))
         .await;
     fetched.map_err(WorkError::Intdash)?;
-    let subject = format!("Summary of measurement {}", of.measurement);
-    topic
-        .publish(&subject, &summary.text(&of.measurement))
-        .await
-        .map_err(WorkError::Topic)?;
+    let published = topic.publish(&Notice::of_summary(of, &summary)).await;
+    published.map_err(WorkError::Topic)?;
     Ok(summary)
 }

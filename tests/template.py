@@ -113,6 +113,40 @@ def strings(node):
     return [it for _, it in walk(node) if isinstance(it, str)]
 
 
+# The function that works: without a queue the receiver does.
+WORKING = {"Fn::If": ["Queued", {"Ref": "Worker"}, {"Ref": "Receiver"}]}
+# What the function counts, as it says itself.
+CODE = (ROOT / "src/metrics.rs").read_text()
+(NAMESPACE,) = re.findall(r'NAMESPACE: &str = "(\w+)"', CODE)
+METRICS = re.findall(r'^    \("(\w+)", [A-Z]+\),$', CODE, re.M)
+
+
+def resolved(node, queued):
+    """A text as CloudFormation makes it in this mode; what a resource is called is its logical id."""
+    if isinstance(node, str):
+        node = {"Fn::Sub": [node, {}]}
+    if "Fn::If" in node:
+        condition, one, other = node["Fn::If"]
+        assert condition == "Queued", condition
+        return resolved(one if queued else other, queued)
+    if "Ref" in node:
+        return node["Ref"]
+    text, values = node["Fn::Sub"] if isinstance(node["Fn::Sub"], list) else (node["Fn::Sub"], {})
+
+    def value(found):
+        name = found[1]
+        if name.startswith("!"):
+            return "${%s}" % name[1:]
+        if name in values:
+            return resolved(values[name], queued)
+        resource = TEMPLATE["Resources"].get(name.split(".")[0])
+        assert name.startswith("AWS::") or resource, name
+        assert not resource or queued or resource.get("Condition") != "Queued", f"{name} is not there"
+        return name.split(".")[0]
+
+    return re.sub(r"\$\{([^}]*)\}", value, text)
+
+
 class Permissions(unittest.TestCase):
     def test_the_only_roles_and_policies_are_those_written_here(self):
         self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole", "AuditRole"})
@@ -487,6 +521,12 @@ class Topic(unittest.TestCase):
         self.assertEqual(it["Condition"], "HasNotificationEmail")
         self.assertEqual((it["Properties"]["Protocol"], it["Properties"]["Endpoint"]), ("email", {"Ref": "NotificationEmail"}))
 
+    def test_mails_nobody_each_outcome(self):
+        it = TEMPLATE["Resources"]["NotificationSubscription"]
+        self.assertEqual(it["Properties"]["FilterPolicy"], {"kind": ["summary", "audit"]})
+        kinds = set(re.findall(r'\("kind", "(\w+)"|attributes\("(\w+)"', (ROOT / "src/domain/notice.rs").read_text()))
+        self.assertLess(set(it["Properties"]["FilterPolicy"]["kind"]), {one or other for one, other in kinds})
+
 
 class Alarms(unittest.TestCase):
     alarms = of_type("AWS::CloudWatch::Alarm")
@@ -494,7 +534,7 @@ class Alarms(unittest.TestCase):
     def test_there_is_one_for_each_thing_that_goes_wrong(self):
         self.assertEqual(
             set(self.alarms),
-            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ApiFailures", "WorkerErrors", "WorkerThrottles", "WorkerSlow", "DeadLetters", "OldJobs", "AuditsNotStarted"},
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ApiFailures", "WorkerErrors", "WorkerThrottles", "WorkerSlow", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
         )
 
     def test_each_tells_somebody(self):
@@ -502,9 +542,18 @@ class Alarms(unittest.TestCase):
             self.assertEqual(it["Properties"]["AlarmActions"], [{"Ref": "AlarmTopic"}], name)
             self.assertTrue(it["Properties"]["AlarmDescription"], name)
 
+    def test_what_audits_find_is_watched_of_the_function_that_works_as_long_as_there_are_audits(self):
+        for name, metric in (("HeldDeletions", "held_deletions"), ("MissedHints", "missed_hints")):
+            it = self.alarms[name]
+            self.assertEqual(it["Condition"], "HasAudit")
+            self.assertEqual((it["Properties"]["Namespace"], it["Properties"]["MetricName"]), (NAMESPACE, metric))
+            self.assertEqual(it["Properties"]["Dimensions"], [{"Name": "function", "Value": WORKING}])
+
     def test_each_is_there_whenever_what_it_watches_is(self):
         for name, it in self.alarms.items():
-            watched = [text for text in strings(it["Properties"]) if text in TEMPLATE["Resources"] and text != "AlarmTopic"]
+            # One of the two works, whatever the mode.
+            watches = {key: value for key, value in it["Properties"].items() if value != [{"Name": "function", "Value": WORKING}]}
+            watched = [text for text in strings(watches) if text in TEMPLATE["Resources"] and text != "AlarmTopic"]
             for other in watched:
                 self.assertEqual(it.get("Condition"), TEMPLATE["Resources"][other].get("Condition"), name)
 
@@ -527,6 +576,53 @@ class Alarms(unittest.TestCase):
     def test_mails_only_whom_the_parameter_names(self):
         it = TEMPLATE["Resources"]["AlarmSubscription"]
         self.assertEqual((it["Condition"], it["Properties"]["Endpoint"]), ("HasAlarmEmail", {"Ref": "AlarmEmail"}))
+
+
+class Dashboard(unittest.TestCase):
+    def metrics(self, queued):
+        """Namespace, name and dimensions of everything that is drawn."""
+        for widget in json.loads(resolved(the("AWS::CloudWatch::Dashboard")["Properties"]["DashboardBody"], queued))["widgets"]:
+            for metric in widget["properties"]["metrics"]:
+                if isinstance(metric[0], dict):
+                    found = re.match(r"SEARCH\('\{(\w+),(\w+),(\w+)\} MetricName=\"(\w+)\" (\w+)=\"(\w+)\"','Sum',300\)$", metric[0]["expression"])
+                    yield found[1], found[4], {found[5]: found[6], found[3]: ""}
+                else:
+                    names = [it for it in metric if isinstance(it, str)]
+                    yield names[0], names[1], dict(zip(names[2::2], names[3::2], strict=True))
+
+    def test_draws_what_the_function_counts_and_what_aws_does_in_both_modes(self):
+        for queued, working in ((True, "Worker"), (False, "Receiver")):
+            drawn = list(self.metrics(queued))
+            ours = {name: dimensions["function"] for space, name, dimensions in drawn if space == NAMESPACE}
+            self.assertEqual(set(ours), set(METRICS))
+            for name in ("jobs", "copied_bytes", "lag", "missed_hints", "held_deletions"):
+                self.assertEqual(ours[name], working, name)
+            for name in ("deliveries", "rejections"):
+                self.assertEqual(ours[name], "Receiver", name)
+            spaces = {space for space, _, _ in drawn}
+            self.assertEqual(spaces, {NAMESPACE, "AWS/Lambda", "AWS/ApiGateway"} | ({"AWS/SQS"} if queued else set()))
+            functions = {dimensions["FunctionName"] for space, _, dimensions in drawn if space == "AWS/Lambda"}
+            self.assertEqual(functions, {"Receiver", working})
+
+    def test_each_metric_has_the_dimensions_that_the_function_gives_it(self):
+        for space, name, dimensions in self.metrics(True):
+            if space == NAMESPACE:
+                more = {"rejections": {"reason"}, "jobs": {"outcome"}}.get(name, set())
+                self.assertEqual(set(dimensions), {"function"} | more, name)
+
+    def test_no_two_widgets_overlap(self):
+        for queued in (True, False):
+            taken = set()
+            for it in json.loads(resolved(the("AWS::CloudWatch::Dashboard")["Properties"]["DashboardBody"], queued))["widgets"]:
+                cells = {(x, y) for x in range(it["x"], it["x"] + it["width"]) for y in range(it["y"], it["y"] + it["height"])}
+                self.assertFalse(cells & taken, it["properties"]["title"])
+                self.assertLessEqual(it["x"] + it["width"], 24)
+                taken |= cells
+
+    def test_the_names_in_the_template_are_those_in_the_code(self):
+        alarms = {it["Properties"]["MetricName"] for it in of_type("AWS::CloudWatch::Alarm").values() if it["Properties"].get("Namespace") == NAMESPACE}
+        self.assertLess(alarms, set(METRICS))
+        self.assertEqual(len(METRICS), 8)
 
 
 class Door(unittest.TestCase):

@@ -7,10 +7,12 @@ use crate::clients::error::Kind;
 use crate::domain::audit::{Finding, Join, Run, Side, Unsorted};
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{ObjectRef, OriginRef};
-use crate::domain::job::{Job, Outcome};
+use crate::domain::job::{Cause, Job, Outcome};
+use crate::domain::notice::Notice;
 use crate::domain::object::ETag;
 use crate::domain::reconcile::{BackupState, Condition, Deletes};
-use crate::domain::source::s3::BucketRule;
+use crate::domain::source::rule::BucketRule;
+use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::receipt::Ended;
 use futures_util::stream::{self, StreamExt as _};
@@ -35,7 +37,7 @@ struct Hints<'a> {
     app: &'a Arc<App>,
     of: &'a OriginRef,
     state: &'a Bucket,
-    id: DeliveryId,
+    cause: &'a Cause,
     deadline: Instant,
 }
 
@@ -57,11 +59,11 @@ impl App {
         of: &OriginRef,
         rule: &BucketRule,
         [origin, backup]: [&Bucket; 2],
-        id: DeliveryId,
+        cause: &Cause,
         deadline: Instant,
     ) -> Result<Outcome, WorkError> {
         let audit = Audit {
-            hints: self.hints(of, id, deadline)?,
+            hints: self.hints(of, cause, deadline)?,
             rule,
             origin,
             backup,
@@ -76,10 +78,11 @@ impl App {
     pub async fn release(
         self: &Arc<Self>,
         of: &OriginRef,
+        trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<u64, String> {
-        let id = DeliveryId(Uuid::now_v7());
-        let hints = self.hints(of, id, deadline);
+        let cause = Cause::new(DeliveryId(Uuid::now_v7()), trace);
+        let hints = self.hints(of, &cause, deadline);
         let hints = hints.map_err(|error| error.to_string())?;
         let found = hints.state.read_file(&Run::place(&hints.name())).await;
         let found = found.map_err(|error| error.to_string())?;
@@ -92,21 +95,21 @@ impl App {
             .remove(&run)
             .await
             .map_err(|error| error.to_string())?;
-        tracing::warn!(delivery.id = %id, object.bucket = of.origin, removals, run = %run.id, "held removals are released");
+        tracing::warn!(delivery.id = %cause.delivery, trace = cause.trace_id(), source = of.source, object.bucket = of.origin, removals, run = %run.id, "held removals are released");
         Ok(removals)
     }
 
     fn hints<'a>(
         self: &'a Arc<Self>,
         of: &'a OriginRef,
-        id: DeliveryId,
+        cause: &'a Cause,
         deadline: Instant,
     ) -> Result<Hints<'a>, WorkError> {
         Ok(Hints {
             app: self,
             of,
             state: self.state.as_ref().ok_or(WorkError::NoState)?,
-            id,
+            cause,
             deadline,
         })
     }
@@ -126,7 +129,7 @@ impl Hints<'_> {
                 origin: self.of.origin.clone(),
                 key,
             };
-            (Job::Mirror(object), self.id)
+            (Job::Mirror(object), self.cause.clone())
         });
         let jobs: Vec<_> = jobs.collect();
         let deadline = self.deadline;
@@ -217,7 +220,9 @@ impl Audit<'_> {
             unreadable,
             ..
         } = run;
-        tracing::info!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, keys, copies, hints, foreign, unreadable, removals, held, seconds = now - run.began, "audit");
+        let held_deletions = if held { removals } else { 0 };
+        self.hints.app.metrics.audit(hints, held_deletions);
+        tracing::info!(delivery.id = %self.hints.cause.delivery, trace = self.hints.cause.trace_id(), source = self.hints.of.source, object.bucket = self.hints.of.origin, keys, copies, hints, foreign, unreadable, removals, held, seconds = now - run.began, "audit");
         Ok(if held {
             Outcome::Held
         } else {
@@ -312,7 +317,7 @@ impl Audit<'_> {
                 Err(error)
                     if matches!(error.kind, Kind::Refused | Kind::Denied | Kind::BadAnswer) =>
                 {
-                    tracing::warn!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, object.key = key, %error, "a copy could not be looked at");
+                    tracing::warn!(delivery.id = %self.hints.cause.delivery, object.bucket = self.hints.of.origin, object.key = key, %error, "a copy could not be looked at");
                     run.unreadable += 1;
                 }
                 Err(error) => return Err(WorkError::Backup(error)),
@@ -323,21 +328,14 @@ impl Audit<'_> {
 
     /// Tells a human, who decides.
     async fn hold(&self, run: &Run) -> Result<(), WorkError> {
-        let name = self.hints.name();
         let (removals, copies, keys) = (run.removals(), run.copies, run.keys);
-        tracing::warn!(delivery.id = %self.hints.id, object.bucket = self.hints.of.origin, removals, copies, keys, run = %run.id, "removals are held");
-        let Some(topic) = &self.hints.app.topic else {
+        let Hints { app, of, cause, .. } = &self.hints;
+        tracing::warn!(delivery.id = %cause.delivery, trace = cause.trace_id(), source = of.source, object.bucket = of.origin, removals, copies, keys, run = %run.id, "removals are held");
+        let Some(topic) = &app.topic else {
             return Ok(());
         };
-        let text = format!(
-            "The audit of {name} found {removals} of {copies} copies whose original the origin does not list any more; it lists {keys} keys.\n\
-             Nothing was removed. If this is right, invoke the function that works (the output WorkerName) with\n\
-             {{\"hookwork\":\"release\",\"source\":\"{}\",\"bucket\":\"{}\"}}; if it is not, there is nothing to do.\n",
-            self.hints.of.source, self.hints.of.origin
-        );
-        let subject = format!("Held: {removals} removals of {name}");
-        let published = topic.publish(&subject, &text).await;
-        published.map_err(WorkError::Topic)
+        let notice = Notice::of_held(of, removals, copies, keys);
+        topic.publish(&notice).await.map_err(WorkError::Topic)
     }
 
     /// Writes down how far it has come. Says whether it did: where another worker has come first, that one goes on.

@@ -3,14 +3,16 @@
 use super::{App, missing};
 use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
-use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
-use crate::domain::job::{Job, Outcome, once};
+use crate::domain::job::{Cause, Job, Outcome, once};
+use crate::domain::notice::{self, Notice};
 use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::signature::Secret;
 use crate::domain::source::Source;
+use crate::domain::source::rule::BucketRule;
 use crate::domain::source::s3::S3Source;
 use crate::error::WorkError;
+use crate::metrics;
 use crate::mirror::{Mirror, Mirrored};
 use crate::summarise;
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -28,22 +30,23 @@ const JOBS_AT_A_TIME: usize = 32;
 const GRACE: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Performs jobs, each with the delivery that it is done for. What befalls one never stops another. Boxed, since the job
+    /// Performs jobs, each with what it is done for. What befalls one never stops another. Boxed, since the job
     /// of an audit performs others.
     pub(super) fn perform<'a>(
         self: &'a Arc<Self>,
-        jobs: impl Iterator<Item = (Job, DeliveryId)>,
+        jobs: impl Iterator<Item = (Job, Cause)>,
         deadline: Instant,
     ) -> BoxFuture<'a, HashMap<Job, Result<Outcome, WorkError>>> {
         let ended = stream::iter(once(jobs))
-            .map(move |(job, id)| async move {
-                let (app, of) = (Arc::clone(self), job.clone());
+            .map(move |(job, cause)| async move {
+                let (app, of, why) = (Arc::clone(self), job.clone(), cause.clone());
                 let started = Instant::now();
                 let done =
-                    tokio::spawn(async move { counted(app.in_time(&of, id, deadline)).await })
+                    tokio::spawn(async move { counted(app.in_time(&of, &why, deadline)).await })
                         .await;
                 let (done, calls) = done.unwrap_or((Err(WorkError::Panicked), 0));
-                let done = logged(id, &job, done, calls, started);
+                let done = logged(&cause, &job, done, calls, started);
+                self.metrics.job(metrics::word(&done, WorkError::goes_on));
                 (job, done)
             })
             .buffer_unordered(JOBS_AT_A_TIME)
@@ -55,7 +58,7 @@ impl App {
     async fn in_time(
         self: &Arc<Self>,
         job: &Job,
-        id: DeliveryId,
+        cause: &Cause,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         if !self.knows(job.source()) {
@@ -66,9 +69,9 @@ impl App {
         }
         let attempts = async {
             let secrets = self.secrets.get().await;
-            match self.attempt(job, &secrets, id, deadline).await {
+            match self.attempt(job, &secrets, cause, deadline).await {
                 Err(error) if error.denied() => match self.secrets.newer_than(&secrets).await {
-                    Some(newer) => self.attempt(job, &newer, id, deadline).await,
+                    Some(newer) => self.attempt(job, &newer, cause, deadline).await,
                     None => Err(error),
                 },
                 done => done,
@@ -84,13 +87,13 @@ impl App {
         self: &Arc<Self>,
         job: &Job,
         secrets: &Secrets,
-        id: DeliveryId,
+        cause: &Cause,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         match job {
             Job::Mirror(ObjectRef { source, origin, .. })
             | Job::Audit(OriginRef { source, origin }) => {
-                self.at_origin(job, (source, origin), secrets, id, deadline)
+                self.at_origin(job, (source, origin), secrets, cause, deadline)
                     .await
             }
             Job::Summary(measurement) => {
@@ -109,7 +112,7 @@ impl App {
         job: &Job,
         (source, bucket): (&str, &str),
         secrets: &Secrets,
-        id: DeliveryId,
+        cause: &Cause,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
         let (Some(Source::S3(found)), Some(backup)) = (self.sources.get(source), &self.backup)
@@ -132,13 +135,17 @@ impl App {
                         object,
                         rule,
                         limits: &self.limits,
-                        delivery: id,
+                        metrics: &self.metrics,
+                        delivery: cause.delivery,
                         deadline,
                     };
-                    mirror.reconcile().boxed().await
+                    match mirror.reconcile().boxed().await {
+                        Ok(done) => self.tell(object, rule, &done, cause).await.map(|()| done),
+                        failed => failed,
+                    }
                 }
                 Job::Audit(of) => {
-                    let audit = self.audit(of, rule, [&origin, backup], id, deadline);
+                    let audit = self.audit(of, rule, [&origin, backup], cause, deadline);
                     audit.boxed().await.map(Mirrored::without_bytes)
                 }
                 Job::Summary(_) => unreachable!("a summary has no origin bucket"),
@@ -149,6 +156,34 @@ impl App {
             }
         }
         Err(refused)
+    }
+
+    /// Tells subscribers what became of a key, where its rule wants that. What fails here fails the job: its next attempt
+    /// finds nothing to do, and tells of it all the same.
+    async fn tell(
+        &self,
+        object: &ObjectRef,
+        rule: &BucketRule,
+        done: &Mirrored,
+        cause: &Cause,
+    ) -> Result<(), WorkError> {
+        let (Some(topic), true) = (&self.topic, rule.notify) else {
+            return Ok(());
+        };
+        // Without a queue a sender's retry looks as its first delivery did.
+        let Some(outcome) = done.to_tell(cause.again || self.queue.is_none()) else {
+            return Ok(());
+        };
+        let told = notice::Mirrored {
+            object,
+            outcome,
+            fingerprint: done.fingerprint.as_ref(),
+            size: done.size,
+            backup_key: &rule.backup_key(&object.key),
+            delivery: cause.delivery,
+        };
+        let published = topic.publish(&Notice::of_mirrored(&told)).boxed().await;
+        published.map_err(WorkError::Topic)
     }
 
     async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<Mirrored, WorkError> {
@@ -188,7 +223,7 @@ impl App {
 
 /// One line a job: its receipt. The cause of a failure is told here and nowhere else.
 fn logged(
-    id: DeliveryId,
+    cause: &Cause,
     job: &Job,
     done: Result<Mirrored, WorkError>,
     calls: u32,
@@ -200,6 +235,7 @@ fn logged(
         Job::Summary(of) => ("summary", None, None, Some(&of.measurement)),
         Job::Audit(of) => ("audit", Some(&of.origin), None, None),
     };
+    let (id, trace, source) = (cause.delivery, cause.trace_id(), job.source());
     match done {
         Ok(done) => {
             let fingerprint = done.fingerprint.map(display);
@@ -208,17 +244,17 @@ fn logged(
                 (done.outcome.word(), done.copied_bytes, done.reason);
             if !done.left_out.is_empty() {
                 let left_out = done.left_out.join(", ");
-                tracing::warn!(delivery.id = %id, object.bucket = bucket, object.key = key, left_out, "the backup does not take all of the object's properties");
+                tracing::warn!(delivery.id = %id, trace, source, object.bucket = bucket, object.key = key, left_out, "the backup does not take all of the object's properties");
             }
-            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, copied_bytes, reason, calls, ms, "job");
+            tracing::info!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, copied_bytes, reason, calls, ms, "job");
             Ok(done.outcome)
         }
         Err(left) if left.goes_on() => {
-            tracing::info!(delivery.id = %id, job.kind = kind, job.outcome = "unfinished", object.bucket = bucket, object.key = key, reason = %left, calls, ms, "job");
+            tracing::info!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = "unfinished", object.bucket = bucket, object.key = key, reason = %left, calls, ms, "job");
             Err(left)
         }
         Err(error) => {
-            tracing::error!(delivery.id = %id, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, calls, ms, "job");
+            tracing::error!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, calls, ms, "job");
             Err(error)
         }
     }

@@ -3,8 +3,8 @@
 
 use super::App;
 use crate::clients::queue::Queue;
-use crate::domain::delivery::DeliveryId;
-use crate::domain::job::{Job, Outcome, once};
+use crate::domain::job::{Cause, Job, Outcome, once};
+use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::receipt::Ended;
 use futures_util::future::join_all;
@@ -35,6 +35,23 @@ pub struct Message {
     pub body: String,
     /// How often it was received, this time included.
     pub receives: u32,
+    /// Whether it is a dead letter that was sent again.
+    pub redriven: bool,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
+}
+
+impl Message {
+    /// The job and what it is done for.
+    fn read(&self) -> Result<(Job, Cause), String> {
+        let (job, delivery) = Job::from_json(&self.body)?;
+        let cause = Cause {
+            delivery,
+            trace: self.trace.clone(),
+            again: self.receives > 1 || self.redriven,
+        };
+        Ok((job, cause))
+    }
 }
 
 /// What becomes of a message whose job was tried.
@@ -72,20 +89,23 @@ impl Fate {
 /// Sends the jobs of a delivery, equal ones once. What is not known to be in the queue has failed, and the sender is told so.
 pub(super) async fn send(
     queue: &Queue,
-    jobs: impl Iterator<Item = (Job, DeliveryId)>,
+    jobs: impl Iterator<Item = (Job, Cause)>,
     deadline: Instant,
 ) -> HashMap<Job, Ended> {
     let jobs = once(jobs);
-    let bodies: Vec<_> = jobs.iter().map(|(job, id)| job.to_json(*id)).collect();
-    let sent = timeout_at(deadline, queue.send(&bodies)).await;
+    let messages: Vec<_> = jobs
+        .iter()
+        .map(|(job, cause)| (job.to_json(cause.delivery), cause.trace.clone()))
+        .collect();
+    let sent = timeout_at(deadline, queue.send(&messages)).await;
     let mut sent = sent.unwrap_or_default().into_iter();
-    let ended = jobs.into_iter().map(|(job, id)| {
+    let ended = jobs.into_iter().map(|(job, cause)| {
         let sent = match sent.next() {
             Some(sent) => sent.map_err(WorkError::Queue),
             None => Err(WorkError::OutOfTime("the queue is slow")),
         };
         if let Err(error) = &sent {
-            tracing::error!(delivery.id = %id, %error, "a job was not queued");
+            tracing::error!(delivery.id = %cause.delivery, trace = cause.trace_id(), %error, "a job was not queued");
         }
         (job, sent.map_or(Ended::Failed, |()| Ended::Queued))
     });
@@ -99,10 +119,7 @@ impl App {
         messages: Vec<Message>,
         deadline: Instant,
     ) -> Vec<String> {
-        let jobs: Vec<_> = messages
-            .iter()
-            .map(|message| Job::from_json(&message.body))
-            .collect();
+        let jobs: Vec<_> = messages.iter().map(Message::read).collect();
         let readable = jobs.iter().filter_map(|job| job.as_ref().ok()).cloned();
         let working = deadline.checked_sub(TELLING).unwrap_or(deadline);
         let done = self.perform(readable, working).await;
@@ -140,7 +157,8 @@ impl App {
     /// without progress.
     async fn go_on(&self, message: &Message) -> Result<(), ()> {
         let queue = self.queue.as_ref().ok_or(())?;
-        match queue.send(std::slice::from_ref(&message.body)).await.pop() {
+        let left = [(message.body.clone(), message.trace.clone())];
+        match queue.send(&left).await.pop() {
             Some(Ok(())) => Ok(()),
             not => {
                 let error = not.and_then(Result::err).map(tracing::field::display);
@@ -157,9 +175,14 @@ impl App {
             tracing::error!(message.id, reason, "a job that cannot be done");
             return Err(());
         };
-        match dead_letters.send_because(&message.body, reason).await {
+        let trace = message.trace.as_ref();
+        let sent = dead_letters
+            .send_because(&message.body, reason, trace)
+            .await;
+        let trace = trace.map(Trace::id);
+        match sent {
             Ok(()) => {
-                tracing::error!(message.id, reason, "dead letter");
+                tracing::error!(message.id, trace, reason, "dead letter");
                 Ok(())
             }
             Err(error) => {

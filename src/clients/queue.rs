@@ -1,8 +1,12 @@
 //! The SQS queue of jobs, and the one of dead letters.
 
 use super::error::{CallError, Kind};
+use crate::domain::trace::Trace;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    SendMessageBatchRequestEntry,
+};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Duration;
 
@@ -12,6 +16,10 @@ const BATCH: usize = 10;
 const CALLS_AT_A_TIME: usize = 16;
 /// The longest text of an attribute that is sent, in characters.
 const REASON_MAX: usize = 1000;
+
+/// What X-Ray and Lambda look for in a message.
+const TRACE: MessageSystemAttributeNameForSends =
+    MessageSystemAttributeNameForSends::AwsTraceHeader;
 
 /// One queue.
 #[derive(Clone, Debug)]
@@ -28,9 +36,10 @@ impl Queue {
         }
     }
 
-    /// Sends messages. What became of each, in their order: a batch may be taken in part.
-    pub async fn send(&self, bodies: &[String]) -> Vec<Result<(), CallError>> {
-        let batches: Vec<_> = bodies.chunks(BATCH).map(<[String]>::to_vec).collect();
+    /// Sends messages, each with the trace that it belongs to. What became of each, in their order: a batch may be taken in
+    /// part.
+    pub async fn send(&self, messages: &[(String, Option<Trace>)]) -> Vec<Result<(), CallError>> {
+        let batches: Vec<_> = messages.chunks(BATCH).map(<[_]>::to_vec).collect();
         let sent: Vec<_> = stream::iter(batches)
             .map(async |batch| self.send_batch(&batch).await)
             .buffered(CALLS_AT_A_TIME)
@@ -39,20 +48,22 @@ impl Queue {
         sent.into_iter().flatten().collect()
     }
 
-    async fn send_batch(&self, bodies: &[String]) -> Vec<Result<(), CallError>> {
-        let entries = bodies.iter().enumerate().map(|(number, body)| {
-            SendMessageBatchRequestEntry::builder()
+    async fn send_batch(&self, messages: &[(String, Option<Trace>)]) -> Vec<Result<(), CallError>> {
+        let entries = messages.iter().enumerate().map(|(number, (body, trace))| {
+            let mut entry = SendMessageBatchRequestEntry::builder()
                 .id(number.to_string())
-                .message_body(body)
-                .build()
-                .expect("id and body are there")
+                .message_body(body);
+            if let Some(trace) = trace {
+                entry = entry.message_system_attributes(TRACE, header(trace));
+            }
+            entry.build().expect("id and body are there")
         });
         let send = self.client.send_message_batch().queue_url(&self.url);
         let answer = match send.set_entries(Some(entries.collect())).send().await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = CallError::of("SendMessageBatch", &self.url, &error);
-                return vec![Err(error); bodies.len()];
+                return vec![Err(error); messages.len()];
             }
         };
         // Only what the queue says it has counts as sent.
@@ -64,7 +75,7 @@ impl Queue {
                 format!("{}: {message}", entry.code())
             })
         };
-        (0..bodies.len())
+        (0..messages.len())
             .map(|number| {
                 let id = number.to_string();
                 if taken(&id) {
@@ -81,11 +92,16 @@ impl Queue {
             .collect()
     }
 
-    /// Sends a message with the reason for it as attribute `reason`.
+    /// Sends a message with the reason for it as attribute `reason`, and the trace that it belongs to.
     ///
     /// # Errors
     /// The queue refused or did not answer.
-    pub async fn send_because(&self, body: &str, reason: &str) -> Result<(), CallError> {
+    pub async fn send_because(
+        &self,
+        body: &str,
+        reason: &str,
+        trace: Option<&Trace>,
+    ) -> Result<(), CallError> {
         let reason: String = reason
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
@@ -97,8 +113,11 @@ impl Queue {
             .build()
             .expect("a type is there");
         let send = self.client.send_message().queue_url(&self.url);
-        let sent = send.message_body(body).message_attributes("reason", reason);
-        sent.send()
+        let mut send = send.message_body(body).message_attributes("reason", reason);
+        if let Some(trace) = trace {
+            send = send.message_system_attributes(TRACE, header(trace));
+        }
+        send.send()
             .await
             .map(drop)
             .map_err(|e| CallError::of("SendMessage", &self.url, &e))
@@ -121,4 +140,12 @@ impl Queue {
             .map(drop)
             .map_err(|e| CallError::of("ChangeMessageVisibility", &self.url, &e))
     }
+}
+
+fn header(trace: &Trace) -> MessageSystemAttributeValue {
+    MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(trace.header())
+        .build()
+        .expect("a type is there")
 }

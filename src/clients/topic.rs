@@ -1,10 +1,16 @@
 //! The SNS topic that notices are published to.
 
 use super::error::CallError;
+use crate::domain::notice::Notice;
 use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
 
-/// SNS takes this many bytes of a message.
+/// SNS takes this many bytes of a message, its attributes among them.
 const MESSAGE_MAX: usize = 256 * 1024;
+/// What is left of them for the attributes: four of the longest value, with their names and types.
+const ATTRIBUTES_MAX: usize = 2 * 1024;
+/// The longest value of an attribute, in bytes.
+const VALUE_MAX: usize = 256;
 /// SNS takes fewer characters of a subject than this: ASCII, without line breaks.
 const SUBJECT_MAX: usize = 100;
 
@@ -27,13 +33,25 @@ impl Topic {
     ///
     /// # Errors
     /// The topic refused or did not answer.
-    pub async fn publish(&self, subject: &str, text: &str) -> Result<(), CallError> {
-        let publish = self
+    pub async fn publish(&self, notice: &Notice) -> Result<(), CallError> {
+        let mut publish = self
             .client
             .publish()
             .topic_arn(&self.arn)
-            .subject(plain(subject))
-            .message(cut(text));
+            .subject(plain(&notice.subject))
+            .message(cut(&notice.text));
+        let attributes = notice.attributes.iter();
+        for (name, value) in attributes.map(|(name, value)| (*name, legal(value))) {
+            // SNS refuses a notice with an empty one.
+            if !value.is_empty() {
+                let value = MessageAttributeValue::builder()
+                    .data_type("String")
+                    .string_value(value)
+                    .build()
+                    .expect("a type is there");
+                publish = publish.message_attributes(name, value);
+            }
+        }
         publish
             .send()
             .await
@@ -52,14 +70,19 @@ fn plain(subject: &str) -> String {
 
 fn cut(text: &str) -> String {
     const POINTER: &str = "\n[cut here: the rest is in the function's log]\n";
-    if text.len() <= MESSAGE_MAX {
+    const TEXT_MAX: usize = MESSAGE_MAX - ATTRIBUTES_MAX;
+    if text.len() <= TEXT_MAX {
         return text.to_owned();
     }
-    let mut end = MESSAGE_MAX - POINTER.len();
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(TEXT_MAX - POINTER.len());
     format!("{}{POINTER}", &text[..end])
+}
+
+/// What of a value an attribute may have.
+fn legal(value: &str) -> String {
+    let control = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let legal: String = value.chars().filter(|c| !control(*c)).collect();
+    legal[..legal.floor_char_boundary(VALUE_MAX)].to_owned()
 }
 
 #[cfg(test)]
@@ -71,7 +94,9 @@ mod tests {
         assert_eq!(plain("a\nb é").as_str(), "ab ");
         assert_eq!(plain(&"x".repeat(200)).len(), 99);
         let long = cut(&"é".repeat(200_000));
-        assert!(long.len() <= MESSAGE_MAX && long.ends_with("log]\n"));
+        assert!(long.len() <= MESSAGE_MAX - ATTRIBUTES_MAX && long.ends_with("log]\n"));
+        assert_eq!(legal("mcs1/b\n\u{ffff}é"), "mcs1/bé");
+        assert_eq!(legal(&"é".repeat(200)).len(), VALUE_MAX);
         assert_eq!(cut("short"), "short");
     }
 }

@@ -2,8 +2,10 @@
 
 use super::delivery::DeliveryId;
 use super::event::{Event, MeasurementRef, ObjectRef, OriginRef};
+use super::trace::Trace;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use uuid::Uuid;
 
 /// One idempotent unit of work.
@@ -84,10 +86,7 @@ impl Job {
             delivery: delivery.0,
             work,
         };
-        let json = serde_json::to_string(&wire).expect("strings and a number");
-        // Two characters that a key may have and SQS refuses; JSON itself escapes the others.
-        json.replace('\u{fffe}', "\\ufffe")
-            .replace('\u{ffff}', "\\uffff")
+        sendable(&serde_json::to_string(&wire).expect("strings and a number"))
     }
 
     /// Reads what [`Self::to_json`] wrote, in this version of the program or an earlier one.
@@ -132,11 +131,56 @@ impl Job {
     }
 }
 
-/// These jobs, equal ones once: each with the first delivery that it is done for.
+/// JSON in the characters that SQS and SNS take: two that a key may have and they refuse; JSON itself escapes the others.
+pub(super) fn sendable(json: &str) -> String {
+    json.replace('\u{fffe}', "\\ufffe")
+        .replace('\u{ffff}', "\\uffff")
+}
+
+/// What a job is done for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The delivery, as the log names it.
+    pub delivery: DeliveryId,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
+    /// Whether an attempt before this one may have done the work and not have told of it.
+    pub again: bool,
+}
+
+impl Cause {
+    /// Of a job that is done for the first time.
+    #[must_use]
+    pub fn new(delivery: DeliveryId, trace: Option<Trace>) -> Self {
+        Self {
+            delivery,
+            trace,
+            again: false,
+        }
+    }
+
+    /// The id of its trace, as the log names it.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        self.trace.as_ref().map(Trace::id)
+    }
+}
+
+/// These jobs, equal ones once: each with the first of its causes, and tried before if any of them was.
 #[must_use]
-pub fn once(jobs: impl Iterator<Item = (Job, DeliveryId)>) -> Vec<(Job, DeliveryId)> {
-    let mut seen = HashSet::new();
-    jobs.filter(|(job, _)| seen.insert(job.clone())).collect()
+pub fn once(jobs: impl Iterator<Item = (Job, Cause)>) -> Vec<(Job, Cause)> {
+    let mut places = HashMap::new();
+    let mut jobs_once: Vec<(Job, Cause)> = Vec::new();
+    for (job, cause) in jobs {
+        match places.entry(job.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(jobs_once.len());
+                jobs_once.push((job, cause));
+            }
+            Entry::Occupied(place) => jobs_once[*place.get()].1.again |= cause.again,
+        }
+    }
+    jobs_once
 }
 
 /// How a job ended. What should be tried again is an error instead.
@@ -228,6 +272,25 @@ mod tests {
             assert_eq!(job.to_json(id()), json);
             assert_eq!(Job::from_json(json), Ok((job, id())));
         }
+    }
+
+    #[test]
+    fn of_equal_jobs_one_is_done_and_knows_whether_any_was_tried_before() {
+        let cause = |n, again| Cause {
+            delivery: DeliveryId(Uuid::from_u128(n)),
+            trace: None,
+            again,
+        };
+        let jobs = [
+            (mirror("a"), cause(1, false)),
+            (mirror("b"), cause(2, false)),
+            (mirror("a"), cause(3, true)),
+        ];
+        let expected = [
+            (mirror("a"), cause(1, true)),
+            (mirror("b"), cause(2, false)),
+        ];
+        assert_eq!(once(jobs.into_iter()), expected);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A batch of the queue as Lambda hands it over, and our answer to it.
 
 use crate::app::queue::Message;
+use crate::domain::trace::Trace;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The messages of an event that is a batch of an SQS queue.
 pub(super) fn messages(event: &str) -> Option<Vec<Message>> {
@@ -25,17 +27,29 @@ struct SqsRecord {
     receipt_handle: String,
     body: String,
     attributes: SqsAttributes,
+    #[serde(default)]
+    message_attributes: Value,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SqsAttributes {
     approximate_receive_count: String,
+    /// Whatever it is: what is no trace header is none.
+    #[serde(rename = "AWSTraceHeader", default)]
+    trace_header: Value,
 }
 
 impl From<SqsRecord> for Message {
     fn from(record: SqsRecord) -> Self {
         Self {
+            // The reason that a dead letter has goes with it when it is sent again.
+            redriven: record.message_attributes.get("reason").is_some(),
+            trace: record
+                .attributes
+                .trace_header
+                .as_str()
+                .and_then(Trace::parse),
             id: record.message_id,
             receipt_handle: record.receipt_handle,
             body: record.body,

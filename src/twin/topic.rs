@@ -20,7 +20,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
-/// What SNS takes at most of one message.
+/// What SNS takes at most of one message with its attributes.
 const MESSAGE_BYTES: usize = 256 * 1024;
 /// A subject must be shorter than this.
 const SUBJECT_CHARS: usize = 100;
@@ -141,7 +141,18 @@ impl Topic {
                 "Invalid parameter: Empty message",
             ));
         }
-        if message.len() > MESSAGE_BYTES {
+        let attributes = form.attributes();
+        if attributes.values().any(String::is_empty) {
+            return Err(Fault::new(
+                400,
+                "ParameterValueInvalid",
+                "The message attribute must contain a value",
+            ));
+        }
+        let attribute_bytes = attributes
+            .iter()
+            .map(|(name, value)| name.len() + "String".len() + value.len());
+        if message.len() + attribute_bytes.sum::<usize>() > MESSAGE_BYTES {
             return Err(Fault::new(
                 400,
                 "InvalidParameter",
@@ -152,7 +163,7 @@ impl Topic {
             topic_arn: topic_arn.to_owned(),
             subject: subject.map(str::to_owned),
             message: message.to_owned(),
-            attributes: form.attributes(),
+            attributes,
         };
         self.lock().notices.push(notice.clone());
         // Nobody listening is no failure.
@@ -351,6 +362,15 @@ mod tests {
         ] {
             let (status, _) = ask(&topic, &publish(subject, message)).await;
             assert_eq!(status, 400, "{subject:?}");
+        }
+        for (value, fill) in [("", 1), ("x", MESSAGE_BYTES)] {
+            let message = "x".repeat(fill);
+            let mut fields = publish("fine", &message).to_vec();
+            fields.extend([
+                ("MessageAttributes.entry.1.Name", "kind"),
+                ("MessageAttributes.entry.1.Value.StringValue", value),
+            ]);
+            assert_eq!(ask(&topic, &fields).await.0, 400, "{value:?}");
         }
         assert!(topic.notices().is_empty());
     }

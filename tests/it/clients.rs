@@ -31,8 +31,14 @@ struct Dev {
 impl Dev {
     /// Starts it and waits until it invites to try it by hand.
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further options.
+    fn start_with(options: &[&str]) -> Self {
         let mut command = Command::new(HOOKCTL);
         command.args(["dev", "--port", "0", "--s3-port", "0"]);
+        command.args(options);
         let folder = scratch("dev");
         let mut process = Process::start("hookctl dev", command, folder.clone());
         let log = folder.join("log");
@@ -228,6 +234,71 @@ fn the_demonstration_shows_every_step_and_the_summary() {
     }
     assert!(!text.contains("Ctrl-C"), "it does not stay:\n{text}");
     assert_eq!(String::from_utf8(shown.stderr).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_script_is_called_for_every_outcome_with_hostile_keys_as_they_are() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = scratch("script");
+    let (program, called) = (folder.join("pro gram"), folder.join("called"));
+    let body = "#!/bin/sh\necho \"heard: $3\"\nprintf '%s\\0' \"$@\" >> \"$(dirname \"$0\")/called\"\nexit 7\n";
+    std::fs::write(&program, body).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let dev = Dev::start_with(&["--script", text(&program)]);
+    let key = "-rf it's \"a\" $(touch pwned)`id`;|&>x\nof two lines";
+    let put = dev.client.put_object().bucket("origin").key(key);
+    put.body(b"1".to_vec().into()).send().await.unwrap();
+    dev.backup_becomes("-rf", &[(key.to_owned(), b"1".to_vec())].into())
+        .await;
+    let delete = dev.client.delete_object().bucket("origin").key(key);
+    delete.send().await.unwrap();
+    dev.backup_becomes("-rf", &Objects::new()).await;
+    let expected = [["origin", key, "copy"], ["origin", key, "delete"]].concat();
+    let started = Instant::now();
+    loop {
+        let found = std::fs::read_to_string(&called).unwrap_or_default();
+        let found: Vec<_> = found.split_terminator('\0').collect();
+        if found.ends_with(&expected) && dev.process.log().matches("it failed").count() > 1 {
+            // Those of the steps before it too.
+            assert!(found.contains(&"demo/large.bin"), "{found:?}");
+            break;
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{found:?}\n{}",
+            dev.process.log()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let said = dev.process.log();
+    assert!(
+        said.contains("heard: delete") && said.contains("it failed (exit status: 7)"),
+        "{said}"
+    );
+    dev.stop();
+    assert!(!Path::new("pwned").exists());
+}
+
+#[test]
+fn a_script_that_is_not_there_stops_the_start() {
+    let arguments = [
+        "dev",
+        "--once",
+        "--port",
+        "0",
+        "--s3-port",
+        "0",
+        "--script",
+        "/nowhere/at all",
+    ];
+    let refused = Command::new(HOOKCTL).args(arguments).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(String::from_utf8(refused.stdout).unwrap(), "");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.starts_with("error: --script: there is no program /nowhere/at all"),
+        "{said}"
+    );
 }
 
 #[test]

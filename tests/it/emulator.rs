@@ -83,7 +83,7 @@ fn handshake() -> Value {
 }
 
 /// Settings with a bucket of VK's and an intdash server.
-fn settings(urls: &[String; 3], secrets: &Value) -> BTreeMap<String, String> {
+pub(crate) fn settings(urls: &[String; 3], secrets: &Value) -> BTreeMap<String, String> {
     let [s3_url, topic_url, intdash_url] = urls;
     let mut vk = vk(s3_url, json!({}));
     vk["buckets"]["mcs5259999770/myfiles-ash"] = json!({"prefix": "article/"});
@@ -102,12 +102,19 @@ fn settings(urls: &[String; 3], secrets: &Value) -> BTreeMap<String, String> {
         .into()
 }
 
-fn keys() -> Value {
+pub(crate) fn keys() -> Value {
     json!({"access_key_id": "local", "secret_access_key": "local"})
 }
 
-/// The function's own lines of the emulator's log.
+/// The function's own lines of the emulator's log, without those of its metrics.
 pub(crate) fn lines(log: &str) -> Vec<Value> {
+    let mut lines = printed(log);
+    lines.retain(|line| line.get("_aws").is_none());
+    lines
+}
+
+/// All that the function printed to the emulator's log.
+pub(crate) fn printed(log: &str) -> Vec<Value> {
     let is_rapid = |line: &&str| {
         let begins = ["START ", "END ", "REPORT "];
         begins.iter().any(|word| line.starts_with(word)) || line.contains("] (rapid) ")

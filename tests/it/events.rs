@@ -178,13 +178,20 @@ pub(crate) async fn dispatched(app: &Arc<App>, event: &Value) -> Value {
 
 /// The same of a function that has this much time.
 pub(crate) async fn dispatched_within(app: &Arc<App>, event: &Value, time: Duration) -> Value {
-    let answer = invoked(app, event, time).await.unwrap();
+    let answer = invoked(app, event, time, None).await.unwrap();
+    serde_json::to_value(answer).unwrap()
+}
+
+/// The same of an invocation whose trace header is this.
+pub(crate) async fn dispatched_in_trace(app: &Arc<App>, event: &Value, header: &str) -> Value {
+    let time = Duration::from_secs(60);
+    let answer = invoked(app, event, time, Some(header)).await.unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
 /// Why the function fails an event.
 pub(crate) async fn refused(app: &Arc<App>, event: &Value) -> String {
-    let answer = invoked(app, event, Duration::from_secs(60)).await;
+    let answer = invoked(app, event, Duration::from_secs(60), None).await;
     answer.unwrap_err().to_string()
 }
 
@@ -192,8 +199,10 @@ async fn invoked(
     app: &Arc<App>,
     event: &Value,
     time: Duration,
+    trace: Option<&str>,
 ) -> Result<lambda::Response, lambda_runtime::Error> {
     let mut context = Context::default();
+    context.xray_trace_id = trace.map(ToOwned::to_owned);
     let ends = SystemTime::now() + time;
     let ends = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
     context.deadline = ends.try_into().unwrap();

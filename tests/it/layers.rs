@@ -80,11 +80,12 @@ fn only_the_clients_name_client_types() {
 }
 
 /// From the bottom to the top: a module names only those before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "domain",
     "config",
     "clients",
     "error",
+    "metrics",
     "resume",
     "transfer",
     "mirror",

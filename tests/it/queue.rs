@@ -2,6 +2,7 @@
 //! cannot be done becomes a dead letter with its reason.
 
 mod receiving;
+mod traces;
 
 use crate::events::{dispatched, dispatched_within};
 use crate::moto::{call, moto};
@@ -148,8 +149,7 @@ pub(crate) fn event(messages: &[Value]) -> Value {
     let records = messages.iter().map(|message| {
         json!({
             "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-            "attributes": {"ApproximateReceiveCount": message["Attributes"]["ApproximateReceiveCount"], "SentTimestamp": "1"},
-            "messageAttributes": {}, "md5OfBody": message["MD5OfBody"], "eventSource": "aws:sqs",
+            "attributes": message["Attributes"], "messageAttributes": message["MessageAttributes"], "md5OfBody": message["MD5OfBody"], "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:jobs", "awsRegion": "us-east-1",
         })
     });

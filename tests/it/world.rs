@@ -103,7 +103,7 @@ pub(crate) fn variables(
     secrets: &Value,
     backup: &str,
     state: Option<&str>,
-) -> impl Fn(&str) -> Option<String> {
+) -> impl Fn(&str) -> Option<String> + use<> {
     let known = [
         ("SOURCES", Some(sources.to_string())),
         ("SECRETS", Some(secrets.to_string())),
@@ -243,6 +243,7 @@ impl World {
             .unwrap();
         request.extensions_mut().insert(Arrival {
             url: None,
+            trace: None,
             deadline: Instant::now() + limit,
         });
         self.send(request).await

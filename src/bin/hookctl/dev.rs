@@ -3,6 +3,7 @@
 //! The function gets its settings as everywhere, by names and values; only the values point at this machine.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,10 +24,12 @@ use hookwork::twin::sender::{Handshake, Hook, Report};
 use hookwork::twin::topic::{Notice, Topic};
 
 use crate::print::{Printer, Row};
+use script::{Script, tells_of_an_outcome};
 use storage::Storage;
 
 mod demo;
 mod hints;
+mod script;
 mod storage;
 mod tap;
 
@@ -42,6 +45,8 @@ const INTDASH_TOKEN: &str = "local-api-token";
 /// How long the servers may take to finish what they have begun.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
+/// How long the script may lag behind the steps.
+const SCRIPT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a mail waits for the line of the delivery that it came of.
 const MAIL_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -57,6 +62,9 @@ pub(crate) struct Options {
     /// The port of the S3 side; 0 picks a free one
     #[arg(long, env = "S3_PORT", default_value_t = 9000)]
     s3_port: u16,
+    /// A program that is called for every outcome, without a shell: PROGRAM bucket key copy|delete
+    #[arg(long, value_name = "PROGRAM")]
+    script: Option<PathBuf>,
 }
 
 /// Runs until every step is shown (`--once`) or until it is interrupted.
@@ -65,12 +73,17 @@ pub(crate) struct Options {
 /// When a port is taken or a setting is wrong.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let printer = Printer::from_environment();
+    let script = options.script.as_deref().map(Script::find).transpose()?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = JoinSet::new();
     let session = async {
         let mut local = Local::start(options, &mut servers, &stopping).await?;
+        let following = script.map(|script| script.follow(&local.topic, printer));
         local.introduce(&printer);
         let wrong = demo::run(&mut local, &printer).await;
+        if let Some(following) = &following {
+            following.catch_up(&local.topic, SCRIPT_PATIENCE).await;
+        }
         if !options.once {
             hints::print(&local, &printer);
             local.watch(&printer).await;
@@ -151,7 +164,7 @@ impl Local {
         servers.spawn(intdash.serve(intdash_side, stopped(stopping)));
 
         let hook = Hook::new(PROJECT, ORIGIN, &format!("{url}/hooks/vk"));
-        let config = settings(&hook.url, &s3_url, &intdash_url)?;
+        let config = settings(&hook.url, &s3_url, &intdash_url, options.script.is_some())?;
         let app = App::new(config, aws_settings(&s3_url, &topic_url).await);
         let (rows_in, rows) = mpsc::unbounded_channel();
         let router = tap::tapped(hookwork::http::router(app), rows_in);
@@ -191,6 +204,13 @@ impl Local {
         Ok(shaken)
     }
 
+    /// What was mailed so far; what a script hears of is not.
+    fn mailed(&self) -> Vec<Notice> {
+        let mut notices = self.topic.notices();
+        notices.retain(|notice| !tells_of_an_outcome(notice));
+        notices
+    }
+
     fn introduce(&self, printer: &Printer) {
         printer.heading(
             "hookwork on this machine: the function, its far sides and its senders in one process",
@@ -223,6 +243,7 @@ impl Local {
                     mails.drain(..).for_each(|mail| printer.mail(&mail));
                 }
                 mail = self.mails.recv() => match mail {
+                    Ok(notice) if tells_of_an_outcome(&notice) => {}
                     Ok(notice) => mails.push(notice),
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
                         printer.detail("missed", &format!("{missed} mails that came too fast to be shown"));
@@ -242,11 +263,11 @@ impl Local {
 }
 
 /// The function's settings, read from names and values like its environment.
-fn settings(vk_url: &str, s3_url: &str, intdash_url: &str) -> Result<Config> {
+fn settings(vk_url: &str, s3_url: &str, intdash_url: &str, notify: bool) -> Result<Config> {
     let sources = json!({
         "vk": {
             "kind": "s3", "flavor": "vk", "endpoint": s3_url, "region": REGION,
-            "buckets": {format!("{PROJECT}/{ORIGIN}"): {}}, "url": vk_url,
+            "buckets": {format!("{PROJECT}/{ORIGIN}"): {"notify": notify}}, "url": vk_url,
         },
         "intdash": {"kind": "intdash", "url": intdash_url},
     });

@@ -1,6 +1,7 @@
 //! A configured sender. [`Source::open`] is the only door: an event cannot exist unless its delivery was opened here.
 
 pub mod intdash;
+pub mod rule;
 pub mod s3;
 
 use super::delivery::{Delivery, Rejection};

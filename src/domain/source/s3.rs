@@ -2,18 +2,16 @@
 //! more: sizes, ETags, times and sequencers of the wire are not read, so their many spellings cannot hurt.
 
 use super::Message;
+use super::rule::BucketRule;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, ObjectRef};
-use crate::domain::fit::StorageClass;
 use crate::domain::handshake::{Answer, VkChallenge};
 use crate::domain::object::KEY_MAX;
-use crate::domain::reconcile::Deletes;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use wildmatch::WildMatch;
 
 /// The dialect of an object storage: its events, its key encoding, its handshake.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -45,87 +43,6 @@ pub struct S3Source {
     pub url: Option<String>,
     /// A path of its own, beside `/hooks/<source>`.
     pub path: Option<String>,
-}
-
-/// What of an origin bucket is mirrored, and where to.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BucketRule {
-    /// Goes before the key in the backup.
-    pub prefix: String,
-    /// Globs of keys: `*` stands for any characters, `/` too, and `?` for one.
-    pub include: Vec<String>,
-    /// Globs of keys that are left alone all the same.
-    pub exclude: Vec<String>,
-    /// Whether removals reach the backup.
-    #[serde(deserialize_with = "deletes")]
-    pub deletes: Deletes,
-    /// What the copies are stored as; S3's default where it is not set.
-    pub storage_class: Option<StorageClass>,
-    /// When removals that an audit finds wait for a human.
-    pub hold: Hold,
-}
-
-/// Removals that an audit finds wait for a human where they are more than both of these; where the origin lists nothing at all,
-/// always.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Hold {
-    /// So many keys.
-    pub count: u64,
-    /// So large a part of all copies, from 0 to 1.
-    pub share: f64,
-}
-
-impl Default for Hold {
-    fn default() -> Self {
-        Self {
-            count: 100,
-            share: 0.1,
-        }
-    }
-}
-
-impl Hold {
-    /// Whether so many removals wait, of a backup with so many copies and an origin with so many keys.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no precision")]
-    pub fn holds(&self, removals: u64, copies: u64, keys: u64) -> bool {
-        let many = removals > self.count && removals as f64 > self.share * copies as f64;
-        removals > 0 && (keys == 0 || many)
-    }
-}
-
-impl Default for BucketRule {
-    fn default() -> Self {
-        Self {
-            prefix: String::new(),
-            include: vec!["*".to_owned()],
-            exclude: Vec::new(),
-            deletes: Deletes::default(),
-            storage_class: None,
-            hold: Hold::default(),
-        }
-    }
-}
-
-fn deletes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Deletes, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase", remote = "Deletes")]
-    enum Wire {
-        Mirror,
-        Keep,
-    }
-    Wire::deserialize(deserializer)
-}
-
-impl BucketRule {
-    /// Whether this key is mirrored.
-    #[must_use]
-    pub fn covers(&self, key: &str) -> bool {
-        let any = |globs: &[String]| globs.iter().any(|glob| WildMatch::new(glob).matches(key));
-        any(&self.include) && !any(&self.exclude)
-    }
 }
 
 #[derive(Deserialize)]

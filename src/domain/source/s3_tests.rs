@@ -236,24 +236,6 @@ fn what_is_not_the_shape_is_malformed() {
     assert_eq!(events(&source, r#"{"Records":[]}"#), []);
 }
 
-#[test]
-fn globs_cross_slashes() {
-    let rule = BucketRule {
-        include: vec!["a/*".into(), "*.jpg".into()],
-        exclude: vec!["*/secret?".into()],
-        ..BucketRule::default()
-    };
-    for (key, covered) in [
-        ("a/b/c", true),
-        ("x/y.jpg", true),
-        ("b", false),
-        ("a/secret1", false),
-        ("a/secret", true),
-    ] {
-        assert_eq!(rule.covers(key), covered, "{key}");
-    }
-}
-
 proptest::proptest! {
     #[test]
     fn any_body_is_read_or_refused(body in ".{0,300}") {
@@ -298,54 +280,5 @@ fn what_is_told_back_or_logged_is_bounded() {
     ];
     for event in events(&source, json!({"Records": records})) {
         assert!(format!("{event:?}").len() < 1000);
-    }
-}
-
-#[test]
-fn globs_know_two_signs_only() {
-    let covers = |glob: &str, key: &str| {
-        let rule: BucketRule = serde_json::from_value(json!({"include": [glob]})).unwrap();
-        rule.covers(key)
-    };
-    for (glob, key) in [
-        ("*", ""),
-        ("a*c", "ac"),
-        ("a?c", "a\u{1f600}c"),
-        ("[ab]", "[ab]"),
-        ("{a,b}", "{a,b}"),
-        ("!a", "!a"),
-        ("a\\b", "a\\b"),
-        ("a.b+(c)^$|", "a.b+(c)^$|"),
-        ("**/a", "b/c/a"),
-        ("caf\u{e9}*", "caf\u{e9}/1"),
-        ("a\n*", "a\nb"),
-    ] {
-        assert!(covers(glob, key), "{glob:?} {key:?}");
-    }
-    for (glob, key) in [
-        ("", "a"),
-        ("a", "A"),
-        ("a", "ab"),
-        ("a?", "a"),
-        ("[ab]", "a"),
-        ("{a,b}", "a"),
-        ("a.b", "axb"),
-        ("**/a", "a"),
-        ("caf\u{e9}", "cafe\u{301}"),
-    ] {
-        assert!(!covers(glob, key), "{glob:?} {key:?}");
-    }
-}
-
-#[test]
-fn a_storage_class_that_s3_does_not_have_is_an_error_that_names_those_it_has() {
-    let rule = |class: &str| serde_json::from_value::<BucketRule>(json!({"storage_class": class}));
-    assert_eq!(
-        rule("GLACIER_IR").unwrap().storage_class,
-        Some(StorageClass::GlacierIr)
-    );
-    let error = rule("COLD").unwrap_err().to_string();
-    for class in ["`COLD`", "`STANDARD`", "`ONEZONE_IA`", "`DEEP_ARCHIVE`"] {
-        assert!(error.contains(class), "{error}");
     }
 }

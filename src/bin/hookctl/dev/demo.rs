@@ -237,7 +237,7 @@ async fn forged_removal(local: &mut Local) -> Result<Proof> {
 }
 
 async fn summary(local: &mut Local) -> Result<Proof> {
-    let before = local.topic.notices().len();
+    let before = local.mailed().len();
     let body = Delivery::new(SAMPLE_MEASUREMENT, "completed").body();
     let url = format!("{}/hooks/intdash", local.url);
     let sent = intdash::deliver(&local.http, &url, INTDASH_SECRET, &body);
@@ -250,9 +250,9 @@ async fn summary(local: &mut Local) -> Result<Proof> {
         answer.status,
         answer.body
     );
-    let topic = &local.topic;
+    let sent = &*local;
     let notice = until("nothing was published", async || {
-        Ok(topic.notices().into_iter().nth(before))
+        Ok(sent.mailed().into_iter().nth(before))
     })
     .await?;
     let missing = EXPECTED
@@ -268,7 +268,7 @@ async fn summary(local: &mut Local) -> Result<Proof> {
 }
 
 async fn wrong_signature(local: &mut Local) -> Result<Proof> {
-    let before = local.topic.notices().len();
+    let before = local.mailed().len();
     let body = Delivery::new(SAMPLE_MEASUREMENT, "completed").body();
     let url = format!("{}/hooks/intdash", local.url);
     let sent = intdash::deliver(
@@ -287,7 +287,7 @@ async fn wrong_signature(local: &mut Local) -> Result<Proof> {
         answer.body
     );
     ensure!(
-        local.topic.notices().len() == before,
+        local.mailed().len() == before,
         "it was published all the same"
     );
     Ok(Proof::of([(

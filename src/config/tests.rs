@@ -1,0 +1,158 @@
+//! What the settings may be, and what is said of those that are wrong.
+
+use super::*;
+
+const VK: &str = r#""vk":{"kind":"s3","flavor":"vk","endpoint":"https://hb.ru-msk.vkcloud-storage.ru","region":"ru-msk","buckets":{"mcs1/b":{}}}"#;
+
+fn config(settings: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let settings: BTreeMap<String, String> = settings
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    Config::from_lookup(|key| settings.get(key).cloned()).map_err(|error| error.0)
+}
+
+fn problems(settings: &[(&str, &str)]) -> String {
+    config(settings).unwrap_err().join("\n")
+}
+
+#[test]
+fn reads_the_contracts_example() {
+    let sources = r#"{
+        "vk": {"kind": "s3", "flavor": "vk", "endpoint": "https://hb.ru-msk.vkcloud-storage.ru", "region": "ru-msk",
+               "buckets": {"mcs5259999770/myfiles-ash": {"prefix": "", "include": ["*"], "exclude": [], "deletes": "mirror"}},
+               "url": "http://89.208.199.220/webhook"},
+        "intdash": {"kind": "intdash", "url": "https://example.intdash.jp", "trigger": ["completed", "finished"], "data": "float64/*"}}"#;
+    let config = config(&[
+        ("SOURCES", sources),
+        ("BACKUP_BUCKET", "b"),
+        ("SNS_TOPIC_ARN", "arn:t"),
+        ("SECRETS_ARN", "a, b"),
+        ("SECRETS", " "),
+    ])
+    .unwrap();
+    assert_eq!(config.sources.len(), 2);
+    assert!(matches!(config.secrets, SecretsFrom::Manager(arns) if arns == ["a", "b"]));
+}
+
+#[test]
+fn lists_every_problem_at_once() {
+    let sources = r#"{"a b": {"kind": "s3"}, "g": {"kind": "generic", "verify": "github"}, "n": {"kind": "nats"},
+        "i": {"kind": "intdash", "url": "ftp://x", "colour": 1}, "j": {"kind": "intdash", "url": "x", "path": "/hooks/j"}}"#;
+    let found = problems(&[
+        ("SOURCES", sources),
+        ("SECRETS", "{}"),
+        ("SECRETS_ARN", "a"),
+        ("QUEUE_URL", "q"),
+        ("STATE_BUCKET", "no bucket"),
+        ("LOG_LEVEL", "loud"),
+    ]);
+    for expected in [
+        "found \"a b\"",
+        "a b: missing field `flavor`",
+        "kind generic is not supported yet",
+        "unknown variant `nats`, expected `s3` or `intdash`",
+        "unknown field `colour`, expected one of",
+        "url: expected an http or https URL, found \"x\"",
+        "path: expected a path like /webhook",
+        "SECRETS and SECRETS_ARN are both set",
+        "QUEUE_URL: expected the URL of an SQS queue, found \"q\"",
+        "STATE_BUCKET: expected the name of a bucket",
+        "LOG_LEVEL: expected",
+        "SNS_TOPIC_ARN is not set: source j",
+    ] {
+        assert!(found.contains(expected), "{expected} not in:\n{found}");
+    }
+    assert!(problems(&[]).contains("SOURCES is not set"));
+    assert!(problems(&[("SOURCES", "{}")]).contains("at least one source"));
+}
+
+#[test]
+fn what_would_vanish_or_leak_is_an_error() {
+    let intdash = |url: &str| format!(r#""i":{{"kind":"intdash","url":"{url}"}}"#);
+    let found = |sources: &str, more: &[(&str, &str)]| {
+        problems(&[&[("SOURCES", sources), ("SNS_TOPIC_ARN", "arn:x")], more].concat())
+    };
+    assert!(
+        found(&format!("{{{0},{0}}}", intdash("https://x")), &[]).contains("i is defined twice")
+    );
+    let leaking = found(&format!("{{{}}}", intdash("https://me:hunter2@x")), &[]);
+    assert!(
+        leaking.contains("without user and password") && !leaking.contains("hunter2"),
+        "{leaking}"
+    );
+    for shape in [r#"{"i":"hunter2"}"#, r#""hunter2""#] {
+        assert!(!found(shape, &[]).contains("hunter2"));
+    }
+    let fine = format!("{{{}}}", intdash("https://x"));
+    assert!(found(&fine, &[("SECRETS_ARN", " , ")]).contains("SECRETS_ARN: expected one or more"));
+    assert!(found(&fine, &[("LOG_LEVEL", "3")]).contains("LOG_LEVEL: expected"));
+    assert!(found(&fine, &[("BACKUP_BUCKET", "not a bucket")]).contains("BACKUP_BUCKET: expected"));
+    assert!(
+        found(&fine, &[("BACKUP_BUCKET", "b"), ("STATE_BUCKET", "b")]).contains("are the same")
+    );
+    for path in ["//x", "/..", "/w/../ping", "/x/"] {
+        let with_path = fine.replace("\"url\"", &format!("\"path\":\"{path}\",\"url\""));
+        assert!(found(&with_path, &[]).contains("path: expected"), "{path}");
+    }
+}
+
+#[test]
+fn a_kind_needs_its_far_side() {
+    assert!(
+        problems(&[("SOURCES", &format!("{{{VK}}}"))])
+            .contains("BACKUP_BUCKET is not set: source vk")
+    );
+    let intdash = r#"{"i": {"kind": "intdash", "url": "https://x"}}"#;
+    assert!(problems(&[("SOURCES", intdash)]).contains("SNS_TOPIC_ARN is not set: source i"));
+    let notify = format!("{{{}}}", VK.replace(":{}}", r#":{"notify":true}}"#));
+    let settings = [("SOURCES", notify.as_str()), ("BACKUP_BUCKET", "b")];
+    assert_eq!(
+        problems(&settings),
+        "SNS_TOPIC_ARN is not set: vk mcs1/b has \"notify\": true and needs a topic to publish to"
+    );
+    let with_topic = [&settings[..], &[("SNS_TOPIC_ARN", "arn:t")]].concat();
+    assert!(config(&with_topic).is_ok());
+    assert!(config(&[("SOURCES", &notify.replace("true", "false")), settings[1]]).is_ok());
+}
+
+#[test]
+fn overlapping_prefixes_and_shared_paths_are_errors() {
+    let source = |name: &str, prefix: &str| {
+        format!(
+            r#""{name}":{{"kind":"s3","flavor":"aws","endpoint":"https://x","region":"r","path":"/webhook","buckets":{{"b":{{"prefix":"{prefix}"}}}}}}"#
+        )
+    };
+    let found = problems(&[
+        (
+            "SOURCES",
+            &format!("{{{},{}}}", source("a", "x/"), source("b", "x/y/")),
+        ),
+        ("BACKUP_BUCKET", "b"),
+    ]);
+    assert!(
+        found.contains("overlap") && found.contains("same path /webhook"),
+        "{found}"
+    );
+    let apart = format!(
+        "{{{},{VK}}}",
+        source("a", "x/").replace("/webhook", "/other")
+    );
+    assert!(
+        problems(&[("SOURCES", &apart), ("BACKUP_BUCKET", "b")]).contains("overlap"),
+        "no prefix overlaps with all"
+    );
+}
+
+#[test]
+fn a_wrong_secrets_value_is_never_shown() {
+    let found = problems(&[
+        ("SOURCES", &format!("{{{VK}}}")),
+        ("BACKUP_BUCKET", "b"),
+        ("SECRETS", r#"{"vk":"hunter2"}"#),
+    ]);
+    assert!(
+        found.contains("SECRETS: vk") && !found.contains("hunter2"),
+        "{found}"
+    );
+}

@@ -1,0 +1,170 @@
+//! What of an origin bucket is mirrored, and how: the rule that an allow-list gives it.
+
+use crate::domain::fit::StorageClass;
+use crate::domain::reconcile::Deletes;
+use serde::Deserialize;
+use wildmatch::WildMatch;
+
+/// What of an origin bucket is mirrored, and where to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BucketRule {
+    /// Goes before the key in the backup.
+    pub prefix: String,
+    /// Globs of keys: `*` stands for any characters, `/` too, and `?` for one.
+    pub include: Vec<String>,
+    /// Globs of keys that are left alone all the same.
+    pub exclude: Vec<String>,
+    /// Whether removals reach the backup.
+    #[serde(deserialize_with = "deletes")]
+    pub deletes: Deletes,
+    /// What the copies are stored as; S3's default where it is not set.
+    pub storage_class: Option<StorageClass>,
+    /// When removals that an audit finds wait for a human.
+    pub hold: Hold,
+    /// Whether each outcome is published to the topic.
+    pub notify: bool,
+}
+
+/// Removals that an audit finds wait for a human where they are more than both of these; where the origin lists nothing at all,
+/// always.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hold {
+    /// So many keys.
+    pub count: u64,
+    /// So large a part of all copies, from 0 to 1.
+    pub share: f64,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self {
+            count: 100,
+            share: 0.1,
+        }
+    }
+}
+
+impl Hold {
+    /// Whether so many removals wait, of a backup with so many copies and an origin with so many keys.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no precision")]
+    pub fn holds(&self, removals: u64, copies: u64, keys: u64) -> bool {
+        let many = removals > self.count && removals as f64 > self.share * copies as f64;
+        removals > 0 && (keys == 0 || many)
+    }
+}
+
+impl Default for BucketRule {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            include: vec!["*".to_owned()],
+            exclude: Vec::new(),
+            deletes: Deletes::default(),
+            storage_class: None,
+            hold: Hold::default(),
+            notify: false,
+        }
+    }
+}
+
+fn deletes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Deletes, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase", remote = "Deletes")]
+    enum Wire {
+        Mirror,
+        Keep,
+    }
+    Wire::deserialize(deserializer)
+}
+
+impl BucketRule {
+    /// Where the copy of this key is.
+    #[must_use]
+    pub fn backup_key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Whether this key is mirrored.
+    #[must_use]
+    pub fn covers(&self, key: &str) -> bool {
+        let any = |globs: &[String]| globs.iter().any(|glob| WildMatch::new(glob).matches(key));
+        any(&self.include) && !any(&self.exclude)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn globs_cross_slashes() {
+        let rule = BucketRule {
+            include: vec!["a/*".into(), "*.jpg".into()],
+            exclude: vec!["*/secret?".into()],
+            ..BucketRule::default()
+        };
+        for (key, covered) in [
+            ("a/b/c", true),
+            ("x/y.jpg", true),
+            ("b", false),
+            ("a/secret1", false),
+            ("a/secret", true),
+        ] {
+            assert_eq!(rule.covers(key), covered, "{key}");
+        }
+    }
+
+    #[test]
+    fn globs_know_two_signs_only() {
+        let covers = |glob: &str, key: &str| {
+            let rule: BucketRule = serde_json::from_value(json!({"include": [glob]})).unwrap();
+            rule.covers(key)
+        };
+        for (glob, key) in [
+            ("*", ""),
+            ("a*c", "ac"),
+            ("a?c", "a\u{1f600}c"),
+            ("[ab]", "[ab]"),
+            ("{a,b}", "{a,b}"),
+            ("!a", "!a"),
+            ("a\\b", "a\\b"),
+            ("a.b+(c)^$|", "a.b+(c)^$|"),
+            ("**/a", "b/c/a"),
+            ("caf\u{e9}*", "caf\u{e9}/1"),
+            ("a\n*", "a\nb"),
+        ] {
+            assert!(covers(glob, key), "{glob:?} {key:?}");
+        }
+        for (glob, key) in [
+            ("", "a"),
+            ("a", "A"),
+            ("a", "ab"),
+            ("a?", "a"),
+            ("[ab]", "a"),
+            ("{a,b}", "a"),
+            ("a.b", "axb"),
+            ("**/a", "a"),
+            ("caf\u{e9}", "cafe\u{301}"),
+        ] {
+            assert!(!covers(glob, key), "{glob:?} {key:?}");
+        }
+    }
+
+    #[test]
+    fn a_storage_class_that_s3_does_not_have_is_an_error_that_names_those_it_has() {
+        let rule =
+            |class: &str| serde_json::from_value::<BucketRule>(json!({"storage_class": class}));
+        assert_eq!(
+            rule("GLACIER_IR").unwrap().storage_class,
+            Some(StorageClass::GlacierIr)
+        );
+        let error = rule("COLD").unwrap_err().to_string();
+        for class in ["`COLD`", "`STANDARD`", "`ONEZONE_IA`", "`DEEP_ARCHIVE`"] {
+            assert!(error.contains(class), "{error}");
+        }
+    }
+}
