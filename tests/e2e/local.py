@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BOOTSTRAP = ROOT / ".aws-sam/build/Receiver/bootstrap"
 IMAGE = "public.ecr.aws/lambda/provided:al2023-x86_64"
 NEEDED = {"docker": "docker.io", "dockerd": "docker.io", "busybox": "busybox-static"}
-TEST = "events::every_file_is_answered_in_a_container"
+TEST = "events::container::every_file_is_answered_in_a_container"
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 

@@ -3,8 +3,9 @@
 //!
 //! It must never repair a file: what is committed is what is invoked, and env.json's settings are what it is run with.
 
+mod container;
+
 use crate::emulator::{emulated, invoke};
-use crate::servers::scratch;
 use crate::world::{TOPIC, app, far_sides_on};
 use hookwork::app::App;
 use hookwork::lambda;
@@ -15,7 +16,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -232,39 +232,6 @@ async fn every_file_is_answered_by_the_built_function() {
     let side = Side::on("127.0.0.1").await;
     let function = emulated(side.settings());
     side.run(async |event| invoke(&function, &event).await)
-        .await;
-}
-
-/// `make e2e-local` sees to the build, the container engine and the image, and says where containers see this machine.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a container engine: make e2e-local"]
-async fn every_file_is_answered_in_a_container() {
-    let side = Side::on(&std::env::var("BRIDGE").unwrap()).await;
-    let environment = json!({"Parameters": side.settings()}).to_string();
-    let folder = scratch("container");
-    let file = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let environment = file("env.json", environment);
-    let invoke = |event: Value| {
-        let event = file("event.json", event.to_string());
-        let mut sam = Command::new("sam");
-        sam.args(["local", "invoke", "Receiver", "--skip-pull-image"])
-            .arg("--event")
-            .arg(event)
-            .arg("--env-vars")
-            .arg(&environment)
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
-            .stdin(Stdio::null());
-        let done = sam.output().unwrap();
-        let log = String::from_utf8_lossy(&done.stderr);
-        serde_json::from_slice::<Value>(&done.stdout).unwrap_or_else(|_| panic!("{log}"))
-    };
-    side.run(async |event| tokio::task::block_in_place(|| invoke(event)))
         .await;
 }
 
