@@ -21,10 +21,10 @@ SAM_FLAGS ?=
 STACK = $(or $(shell sed -n 's/.*--stack-name[ =]*\([^ ]*\).*/\1/p' <<< '$(SAM_FLAGS)'),hookwork)
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
-.PHONY: help venv run demo test proof soak check fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror memory clean
+.PHONY: help venv run demo test proof soak check e2e e2e-local fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror memory clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV) ## Install what the checks need beside Rust (a minute, once)
 
@@ -71,6 +71,22 @@ template: $(VENV)
 	sam validate --lint
 	cfn-lint template.yaml
 	.venv/bin/python tests/template.py
+
+# Not a part of `check`: it takes minutes, and the emulator of AWS some 200 MB.
+E2E := .venv/e2e
+
+e2e: $(VENV) $(E2E)/.installed ## The stack deployed for real, offline: used, updated, killed, deleted (6 minutes after the build)
+	sam build --parameter-overrides Architecture=x86_64
+	.venv/bin/python tests/e2e/run.py $(E2E)/bin/python
+
+$(E2E)/.installed: tests/e2e/requirements.txt
+	python3 -m venv $(E2E)
+	$(E2E)/bin/python -m pip install --quiet --requirement tests/e2e/requirements.txt
+	touch $@
+
+e2e-local: $(VENV) ## `sam local invoke` of every event, each in a container: needs Docker, or root and Debian's docker.io
+	sam build --parameter-overrides Architecture=x86_64
+	.venv/bin/python tests/e2e/local.py
 
 # ---- In AWS
 

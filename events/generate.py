@@ -31,6 +31,8 @@ FUNCTION_URL_DOMAIN = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.
 ACCOUNT = "123456789012"
 VK_IP = "95.163.216.92"
 OTHER_IP = "203.0.113.7"
+# A UUIDv7, as the receiver makes them.
+DELIVERY = "018cfc1e-8a4b-7000-8000-000000000001"
 TRACE = "Root=1-65a0c8d2-0123456789abcdef01234567"
 
 
@@ -130,6 +132,35 @@ def rest_api(name, path, body, headers, ip=OTHER_IP):
         "body": body,
         "isBase64Encoded": False,
     }
+
+
+# ---- What is no request
+
+
+def queue(name, *work):
+    """A batch of the queue: for each message a job, in the form of src/domain/job.rs."""
+    records = []
+    for number, job in enumerate(work):
+        body = compact({"version": 1, "delivery": DELIVERY, "work": job})
+        records.append(
+            {
+                "messageId": request_id(f"{name}/{number}"),
+                "receiptHandle": f"AQEB{number}wJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+                "body": body,
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": "1705035970123",
+                    "SenderId": "AROAEXAMPLE:receiver",
+                    "ApproximateFirstReceiveTimestamp": "1705035970124",
+                },
+                "messageAttributes": {},
+                "md5OfBody": hashlib.md5(body.encode()).hexdigest(),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:hookwork-jobs",
+                "awsRegion": "us-east-1",
+            }
+        )
+    return {"Records": records}
 
 
 # ---- What the senders say
@@ -259,6 +290,14 @@ EVENTS = {
     "intdash-bad-signature": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], intdash_headers(INTDASH_WRONG["signature"]), {}),
 }
 
+LOCAL_ORIGIN = {"source": "vk", "origin": "mcs0000000000/origin"}
+# What the queue, the clock and an operator say.
+TOLD = {
+    "queue-mirror": queue("queue-mirror", *({"mirror": LOCAL_ORIGIN | {"key": key}} for key in ("hello.txt", "photos/Ünï 100%+1.jpg"))),
+    "audit": {"hookwork": "audit"},
+    "release": {"hookwork": "release", "source": LOCAL_ORIGIN["source"], "bucket": LOCAL_ORIGIN["origin"]},
+}
+
 # ---- The function's environment, for `sam local invoke`
 
 
@@ -290,8 +329,7 @@ ENVIRONMENT = {
         "SECRETS": compact(SECRETS),
         "SECRETS_ARN": "",
         "BACKUP_BUCKET": "backup",
-        # Nothing is resumed in a container: there is no such bucket at `make run`.
-        "STATE_BUCKET": "",
+        "STATE_BUCKET": "state",
         "SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:hookwork-notices",
         # One function does the work before it answers.
         "QUEUE_URL": "",
@@ -305,6 +343,7 @@ ENVIRONMENT = {
 def files():
     """Every file by name, as it is to be."""
     made = {f"{name}.json": shape(name, path, body, headers, **options) for name, (shape, path, body, headers, options) in EVENTS.items()}
+    made |= {f"{name}.json": event for name, event in TOLD.items()}
     made["env.json"] = ENVIRONMENT
     return {name: json.dumps(value, indent=2, ensure_ascii=False) + "\n" for name, value in made.items()}
 

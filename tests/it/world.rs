@@ -60,7 +60,12 @@ pub(crate) struct World {
 
 /// The far sides alone, for a function that runs elsewhere.
 pub(crate) async fn far_sides() -> (Store, Faults, Topic, Intdash, [String; 3]) {
-    let listen = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+    far_sides_on("127.0.0.1").await
+}
+
+/// The same on another address of this machine.
+pub(crate) async fn far_sides_on(address: &str) -> (Store, Faults, Topic, Intdash, [String; 3]) {
+    let listen = async || TcpListener::bind((address, 0)).await.unwrap();
     let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
     let (s3_side, topic_side, intdash_side) = (listen().await, listen().await, listen().await);
     let urls = [url(&s3_side), url(&topic_side), url(&intdash_side)];
