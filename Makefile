@@ -21,7 +21,7 @@ SAM_FLAGS ?=
 STACK = $(or $(shell sed -n 's/.*--stack-name[ =]*\([^ ]*\).*/\1/p' <<< '$(SAM_FLAGS)'),hookwork)
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
-.PHONY: help venv run demo test proof soak check e2e e2e-local fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror memory clean
+.PHONY: help venv run demo test proof soak check e2e e2e-local fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror receiver memory clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -155,7 +155,11 @@ soak: $(VENV) ## The long runs: kills, faults, a storm of deliveries, a million 
 bench: $(PEERS) ## Time, CPU and memory beside other programs that copy: ROWS="1k 1g-tls"
 	cargo bench --quiet --features dev --bench pure
 	.venv/bin/python bench/pure.py $(TARGET)/criterion
-	$(MAKE) --no-print-directory mirror
+	$(MAKE) --no-print-directory mirror receiver
+
+receiver: $(VENV) ## How soon a delivery is answered, beside the server that this replaces (where s3-webhook is installed)
+	cargo build --release --bin hookwork
+	.venv/bin/python bench/receiver.py $(TARGET)/release/hookwork
 
 mirror: $(PEERS)
 	cargo build --release --bin hookwork
