@@ -16,8 +16,8 @@ const REASON_MAX: usize = 1000;
 /// One queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    client: Client,
-    url: String,
+    pub(super) client: Client,
+    pub(super) url: String,
 }
 
 impl Queue {

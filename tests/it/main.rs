@@ -15,6 +15,7 @@ mod kills;
 mod layers;
 mod mirror;
 mod moto;
+mod operator;
 mod queue;
 mod servers;
 mod summary;
