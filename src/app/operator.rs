@@ -32,27 +32,28 @@ impl App {
     /// A sentence that says which there are.
     pub fn origin_named(&self, source: &str, bucket: &str) -> Result<OriginRef, String> {
         let found = self.storage(source)?;
-        let names = || found.buckets.keys();
-        let mut meant = names().filter(|name| *name == bucket || bucket_of(name) == bucket);
-        let exactly = names().find(|name| *name == bucket);
-        match (exactly.or_else(|| meant.next()), meant.next()) {
-            (Some(origin), None) => Ok(OriginRef {
-                source: source.to_owned(),
-                origin: origin.clone(),
-            }),
-            (_, more) => {
-                let which = if more.is_some() {
-                    "several buckets"
-                } else {
-                    "no bucket"
-                };
-                let names: Vec<_> = names().map(String::as_str).collect();
-                Err(format!(
-                    "source {source} has {which} \"{bucket}\": expected one of {}",
-                    names.join(", ")
-                ))
-            }
+        let origin = |name: &String| OriginRef {
+            source: source.to_owned(),
+            origin: name.clone(),
+        };
+        if let Some((name, _)) = found.buckets.get_key_value(bucket) {
+            return Ok(origin(name));
         }
+        let names = || found.buckets.keys();
+        let meant: Vec<_> = names().filter(|name| bucket_of(name) == bucket).collect();
+        if let [name] = meant[..] {
+            return Ok(origin(name));
+        }
+        let which = if meant.is_empty() {
+            "no bucket"
+        } else {
+            "several buckets"
+        };
+        let names: Vec<_> = names().map(String::as_str).collect();
+        let names = names.join(", ");
+        Err(format!(
+            "source {source} has {which} \"{bucket}\": expected one of {names}"
+        ))
     }
 
     /// The source of kind `s3` of this name.

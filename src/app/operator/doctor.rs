@@ -66,15 +66,14 @@ impl Check {
         }
     }
 
-    /// A call that failed, and `denied`: which right it takes.
-    pub(super) fn failed(what: impl Into<String>, error: &CallError, denied: &str) -> Self {
+    /// A call that failed, and what to do about it where the far side answers, and is there.
+    pub(super) fn failed(what: impl Into<String>, error: &CallError, advice: &str) -> Self {
         let advice = match error.kind {
-            Kind::Denied => denied,
             Kind::NoSuchBucket | Kind::NotFound => {
                 "it is not there: check its name, and the region and account"
             }
             Kind::Unknown => "nobody answers: check endpoint, region, network and credentials",
-            _ => "see what it says",
+            _ => advice,
         };
         Self::fail(what, error.to_string(), advice)
     }

@@ -63,16 +63,17 @@ pub(super) async fn reads(what: &str, bucket: &Bucket, tell: Tell<'_>) -> bool {
             .any(|b| !(b.is_ascii_alphanumeric() || b"-_./".contains(&b)))
     };
     for listed in page.iter().filter(odd).take(3) {
-        if !matches!(bucket.look(&listed.key, 1).await, Ok(Sight::Present(..))) {
-            let found = format!(
-                "\"{}\" is listed, and cannot be read",
-                listed.key.escape_debug()
-            );
-            tell(Check::fail(
-                format!("{what}: keys"),
-                found,
-                "the storage changes such keys on their way: those objects cannot be mirrored",
-            ));
+        let what = format!("{what}: keys");
+        let changes =
+            "the storage changes such keys on their way: those objects cannot be mirrored";
+        match bucket.look(&listed.key, 1).await {
+            Ok(Sight::Present(..)) => {}
+            Ok(Sight::Missing(_)) => {
+                let key = listed.key.escape_debug();
+                let found = format!("\"{key}\" is listed, and is not there");
+                tell(Check::fail(what, found, changes));
+            }
+            Err(error) => tell(Check::failed(what, &error, changes)),
         }
     }
     true
@@ -109,22 +110,32 @@ async fn absences(what: &str, bucket: &Bucket, tell: Tell<'_>) {
             return;
         }
     }
+    let what = format!("{what}: keys");
+    let mut refused = Vec::new();
     for key in HOSTILE {
-        let key = format!("{missing}/{key}");
-        if let Err(error) = bucket.look(&key, 1).await {
-            let what = format!("{what}: keys");
-            tell(Check::failed(
-                what,
-                &error,
-                "the storage, or a proxy before it, changes such keys on their way",
-            ));
-            return;
+        match bucket.look(&format!("{missing}/{key}"), 1).await {
+            Ok(_) => {}
+            // What a storage does not take, it cannot have either.
+            Err(error) if error.kind == Kind::Refused => refused.push(key),
+            Err(error) => {
+                return tell(Check::failed(
+                    what,
+                    &error,
+                    "the storage, or a proxy before it, changes such keys on their way",
+                ));
+            }
         }
     }
-    tell(Check::pass(
-        format!("{what}: keys"),
-        "odd spellings reach the storage as they are",
-    ));
+    tell(if refused.is_empty() {
+        Check::pass(what, "odd spellings reach the storage as they are")
+    } else {
+        let found = format!("it refuses keys like {}", refused.join(" and "));
+        Check::warn(
+            what,
+            found,
+            "it cannot have such objects, so none is missed",
+        )
+    });
 }
 
 /// Ranges, conditions, tags and ETags, of an object that is there.

@@ -154,13 +154,13 @@ async fn shake(asked: &Handshake, printer: &Printer) -> Result<ExitCode> {
         }
         match (&matching, &asked.signature, &source.url) {
             (Some(url), _, Some(known)) if url == known => {
-                printer.line("It matches what the source's `url` says: all is well.")
+                printer.line("It matches what the source's `url` says: all is well.");
             }
             (Some(url), _, _) => printer.line(&format!(
                 "VK signed {url}: set the source's \"url\" to exactly this."
             )),
             (None, Some(_), _) => {
-                printer.line("None matches: was it another URL, or another handshake?")
+                printer.line("None matches: was it another URL, or another handshake?");
             }
             (None, None, _) => {}
         }

@@ -248,6 +248,8 @@ async fn says_the_same_of_seaweedfs() {
     site.set("AWS_ENDPOINT_URL_S3", &weed.endpoint);
     let (code, checks) = examined(&site, &["--write"]).await;
     assert_eq!(failures(&checks), [""; 0], "{checks:?}");
+    let dots = |said: &str| said.contains("it refuses keys like a/../b");
+    assert!(checks.iter().any(|(_, said)| dots(said)), "{checks:?}");
     assert_eq!(code, Some(0));
     let ran = site.run(&["backfill", "vk", &origin]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
