@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import pty
 import shlex
 import subprocess
 import sys
@@ -53,9 +54,11 @@ try:
     typed = "; ".join(f"echo {shlex.quote('$ ' + line)}; {line}" for line in SHOWN)
     command = f"bash --norc -c {shlex.quote(typed + '; sleep 2')}"
     environment = os.environ | settings | {"PATH": f"{hookctl.parent}:{os.environ['PATH']}"}
+    # It types what it reads, and nobody types: a terminal of its own stays silent.
+    _, silent = pty.openpty()
     subprocess.run(
         [termtosvg, output, "-g", "118x7", "-m", "400", "-D", "3000", "-t", "window_frame", "-c", command],
-        check=True, env=environment, stdin=subprocess.DEVNULL if not sys.stdin.isatty() else None,
+        check=True, env=environment, stdin=silent,
     )
 finally:
     dev.terminate()

@@ -173,3 +173,21 @@ async fn where_the_queue_does_not_take_them_they_stay() {
     assert!(ran.out.contains("0 redriven, 1 left"), "{ran:?}");
     assert_eq!(queues.counts().await, ["0", "1", "0"]);
 }
+
+#[tokio::test]
+async fn killed_in_between_nothing_is_lost() {
+    let queues = Queues::new().await;
+    for number in 0..60 {
+        queues.bury(&job(&format!("{number}")), None).await;
+    }
+    let mut run = queues.site.start(&["dead-letters", "redrive", "--all"]);
+    while queues.counts().await[0] == "0" {
+        assert!(run.try_wait().unwrap().is_none(), "it ended too soon");
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let counts = queues.counts().await;
+    let [jobs, waiting, hidden] =
+        counts.map(|count| count.as_str().unwrap().parse::<u32>().unwrap());
+    assert!(jobs + waiting + hidden >= 60, "{jobs} {waiting} {hidden}");
+}
