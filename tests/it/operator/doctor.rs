@@ -98,7 +98,7 @@ async fn names_each_thing_that_is_broken() {
                 site.faults.inject(
                     On::every().of("ListObjectsV2").bucket("origin"),
                     Fault::Status(403, "AccessDenied"),
-                )
+                );
             },
             "may list the bucket",
         ),
@@ -107,7 +107,7 @@ async fn names_each_thing_that_is_broken() {
                 site.faults.inject(
                     On::every().of("GetObjectTagging"),
                     Fault::Status(403, "AccessDenied"),
-                )
+                );
             },
             "allow s3:GetObjectTagging",
         ),
@@ -116,7 +116,7 @@ async fn names_each_thing_that_is_broken() {
                 site.faults.inject(
                     On::every().of("GetObject").bucket("origin"),
                     Fault::Status(403, "AccessDenied"),
-                )
+                );
             },
             "403 instead of 404",
         ),
@@ -125,7 +125,7 @@ async fn names_each_thing_that_is_broken() {
                 site.faults.inject(
                     On::every().of("GetObject").bucket("origin"),
                     Fault::IgnoreRange,
-                )
+                );
             },
             "storage without ranges",
         ),
