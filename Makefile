@@ -176,3 +176,9 @@ memory: ## Peak memory and CPU while 256 MiB and 1 GiB go through SeaweedFS, byt
 clean: ## Remove what was built; the installed tools stay
 	cargo clean
 	rm -rf .aws-sam
+
+.PHONY: picture
+picture: $(VENV) ## Record docs/backfill.svg anew, from a real terminal
+	.venv/bin/python -m pip install --quiet termtosvg==1.1.0
+	cargo build --features dev --bin hookctl
+	.venv/bin/python docs/picture.py $(TARGET)/debug/hookctl docs/backfill.svg

@@ -1,8 +1,11 @@
 //! The function's work, built once per cold start: a delivery is received, its jobs are planned and performed.
 
 mod audit;
+#[cfg(feature = "dev")]
+pub mod operator;
 mod perform;
 pub mod queue;
+mod sides;
 
 use crate::clients::Aws;
 use crate::clients::bucket::Bucket;

@@ -269,18 +269,29 @@ impl Mirror<'_> {
 
     /// Looks at the origin: the state, and its first `window` bytes, which of a small object are all of them.
     async fn look(&self, window: u64) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
-        let key = &self.object.key;
-        let sight = self.origin.look(key, window).await;
-        match sight.map_err(WorkError::Origin)? {
-            Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
-            Sight::Missing(no_such_key) => {
-                let listing = self.origin.not_listed(key).await;
-                let not_listed = listing
-                    .map_err(WorkError::Origin)?
-                    .ok_or(WorkError::Unproven)?;
-                let absence = Absence::proven(no_such_key, not_listed);
-                Ok((OriginState::Absent(absence), None))
-            }
+        look(self.origin, &self.object.key, window).await
+    }
+}
+
+/// What an origin has of a key, or the proof that it has nothing; and the first `window` bytes of it.
+///
+/// # Errors
+/// The origin refused or did not answer, or its two observations do not agree.
+pub(crate) async fn look(
+    origin: &Bucket,
+    key: &str,
+    window: u64,
+) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
+    let sight = origin.look(key, window).await;
+    match sight.map_err(WorkError::Origin)? {
+        Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
+        Sight::Missing(no_such_key) => {
+            let listing = origin.not_listed(key).await;
+            let not_listed = listing
+                .map_err(WorkError::Origin)?
+                .ok_or(WorkError::Unproven)?;
+            let absence = Absence::proven(no_such_key, not_listed);
+            Ok((OriginState::Absent(absence), None))
         }
     }
 }

@@ -2,38 +2,35 @@
 //! difference is a hint to the mirror, and many removals at once wait for a human.
 
 use super::App;
+use super::sides::{Sides, Whose};
 use crate::clients::bucket::Bucket;
-use crate::clients::error::Kind;
-use crate::domain::audit::{Finding, Join, Run, Side, Unsorted};
+use crate::domain::audit::{Finding, Join, Run, Told};
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{ObjectRef, OriginRef};
 use crate::domain::job::{Cause, Job, Outcome};
 use crate::domain::notice::Notice;
 use crate::domain::object::ETag;
-use crate::domain::reconcile::{BackupState, Condition, Deletes};
+use crate::domain::reconcile::{Condition, Deletes};
 use crate::domain::source::rule::BucketRule;
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::receipt::Ended;
-use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Keys of a slice. What a death costs is looking at so many once more.
-const SLICE: u64 = 20_000;
-/// Copies without an original that are looked at a time.
-const LOOKS_AT_A_TIME: usize = 32;
+pub(super) const SLICE: u64 = 20_000;
 /// A difference younger than this is left to its event, which may be on its way.
-const EVENTS_TAKE: Duration = Duration::from_secs(900);
+pub(super) const EVENTS_TAKE: Duration = Duration::from_secs(900);
 /// What is left of the time for the last page, and for writing down how far it has come; of little time a quarter.
 const MARGIN: Duration = Duration::from_secs(30);
 /// A run that nobody went on with for so long, in seconds, is begun anew: what it has seen is no more true.
-const STALE: i64 = 7 * 24 * 3600;
+pub(super) const STALE: i64 = 7 * 24 * 3600;
 
 /// What follows from the audit of one origin bucket.
-struct Hints<'a> {
+pub(super) struct Hints<'a> {
     app: &'a Arc<App>,
     of: &'a OriginRef,
     state: &'a Bucket,
@@ -41,12 +38,10 @@ struct Hints<'a> {
     deadline: Instant,
 }
 
-/// One origin bucket and its backup.
+/// One origin bucket and its backup, and where what follows goes.
 struct Audit<'a> {
     hints: Hints<'a>,
-    rule: &'a BucketRule,
-    origin: &'a Bucket,
-    backup: &'a Bucket,
+    sides: Sides<'a>,
 }
 
 impl App {
@@ -64,9 +59,12 @@ impl App {
     ) -> Result<Outcome, WorkError> {
         let audit = Audit {
             hints: self.hints(of, cause, deadline)?,
-            rule,
-            origin,
-            backup,
+            sides: Sides {
+                of,
+                rule,
+                origin,
+                backup,
+            },
         };
         audit.slice().await
     }
@@ -84,7 +82,7 @@ impl App {
         let cause = Cause::new(DeliveryId(Uuid::now_v7()), trace);
         let hints = self.hints(of, &cause, deadline);
         let hints = hints.map_err(|error| error.to_string())?;
-        let found = hints.state.read_file(&Run::place(&hints.name())).await;
+        let found = hints.state.read_file(&Run::place(&of.id())).await;
         let found = found.map_err(|error| error.to_string())?;
         let run = found.and_then(|(json, _)| Run::from_json(&json));
         let run = run.ok_or("there was no audit of this bucket")?;
@@ -99,7 +97,7 @@ impl App {
         Ok(removals)
     }
 
-    fn hints<'a>(
+    pub(super) fn hints<'a>(
         self: &'a Arc<Self>,
         of: &'a OriginRef,
         cause: &'a Cause,
@@ -116,10 +114,6 @@ impl App {
 }
 
 impl Hints<'_> {
-    fn name(&self) -> String {
-        format!("{}/{}", self.of.source, self.of.origin)
-    }
-
     /// Has the mirror look at these keys: through the queue where there is one, else at once. Returns how many of them are still
     /// to be looked at.
     async fn hint(&self, keys: Vec<String>) -> Result<usize, WorkError> {
@@ -150,7 +144,7 @@ impl Hints<'_> {
     }
 
     /// Has the mirror look at what the origin lists no more. Returns how many keys. A file goes when all of it is done.
-    async fn remove(&self, run: &Run) -> Result<u64, WorkError> {
+    pub(super) async fn remove(&self, run: &Run) -> Result<u64, WorkError> {
         let mut removals = 0;
         for (file, count) in &run.files {
             let found = self.state.read_file(file).await;
@@ -176,7 +170,7 @@ impl Hints<'_> {
 
 impl Audit<'_> {
     async fn slice(&self) -> Result<Outcome, WorkError> {
-        let place = Run::place(&self.hints.name());
+        let place = Run::place(&self.hints.of.id());
         let found = self.hints.state.read_file(&place).await;
         let found = found.map_err(WorkError::State)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -190,7 +184,7 @@ impl Audit<'_> {
         let stop = self.hints.deadline - MARGIN.min(left / 4);
         let mut join = Join::after(run.after.as_deref());
         while !join.ended() {
-            self.fill(&mut join).await?;
+            self.sides.fill(&mut join).await?;
             told += self.compare(&mut join, &mut run, now).await?;
             if !join.ended() && (told >= SLICE || Instant::now() >= stop) {
                 return if self.keep(&place, &run, found).await? {
@@ -201,7 +195,7 @@ impl Audit<'_> {
             }
         }
         let removals = run.removals();
-        let held = self.rule.hold.holds(removals, run.copies, run.keys);
+        let held = self.sides.rule.hold.holds(removals, run.copies, run.keys);
         run.ended = true;
         // First what follows from it: a worker that dies in between does it again.
         if held {
@@ -230,39 +224,21 @@ impl Audit<'_> {
         })
     }
 
-    /// Gets the pages that are wanted, both at a time.
-    async fn fill(&self, join: &mut Join) -> Result<(), WorkError> {
-        let (wanted, backups) = (join.wants(Side::Origin), join.wants(Side::Backup));
-        let origin = async {
-            let Some(after) = wanted else { return Ok(None) };
-            let page = self.origin.page("", after.as_deref()).await;
-            page.map(Some).map_err(WorkError::Origin)
-        };
-        let backup = async {
-            let Some(after) = backups else {
-                return Ok(None);
-            };
-            let page = self.backup.page(&self.rule.prefix, after.as_deref()).await;
-            page.map(Some).map_err(WorkError::Backup)
-        };
-        let (origin, backup) = tokio::try_join!(origin, backup)?;
-        for (side, page) in [(Side::Origin, origin), (Side::Backup, backup)] {
-            if let Some((listed, last)) = page {
-                join.add(side, listed, last).map_err(unsorted)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Works off what the pages at hand say. Returns of how many keys.
     async fn compare(&self, join: &mut Join, run: &mut Run, now: i64) -> Result<u64, WorkError> {
         let (mut hints, mut extra, mut told) = (Vec::new(), Vec::new(), 0);
         let settled = now - i64::try_from(EVENTS_TAKE.as_secs()).unwrap_or(i64::MAX);
-        while let Some((key, finding, changed)) = join.told() {
+        while let Some(Told {
+            key,
+            finding,
+            changed,
+            ..
+        }) = join.told()
+        {
             told += 1;
             run.after = Some(key.clone());
             // What the rule leaves alone is not ours to judge.
-            if !self.rule.covers(&key) {
+            if !self.sides.rule.covers(&key) {
                 continue;
             }
             run.keys += u64::from(finding != Finding::Extra);
@@ -280,8 +256,8 @@ impl Audit<'_> {
         run.hints += hints.len() as u64;
         let removals = self.ours(extra, run).await?;
         run.copies += removals.len() as u64;
-        if self.rule.deletes == Deletes::Mirror && !removals.is_empty() {
-            let file = run.file(&self.hints.name(), Uuid::now_v7());
+        if self.sides.rule.deletes == Deletes::Mirror && !removals.is_empty() {
+            let file = run.file(&self.hints.of.id(), Uuid::now_v7());
             let json = serde_json::to_vec(&removals).expect("strings");
             let state = self.hints.state;
             let written = state.write_file(&file, json, &Condition::Absent).await;
@@ -296,31 +272,16 @@ impl Audit<'_> {
     /// Which of these copies without an original are marked as copies of this origin. One that cannot be looked at is left
     /// alone, and stops nothing.
     async fn ours(&self, extra: Vec<String>, run: &mut Run) -> Result<Vec<String>, WorkError> {
-        let origin = self.hints.name();
-        let looks = stream::iter(extra).map(async |key| {
-            let backup_key = format!("{}{key}", self.rule.prefix);
-            let seen = self.backup.backup_state(&backup_key).await;
-            (key, seen)
-        });
-        let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME).collect().await;
         let mut ours = Vec::new();
-        for (key, seen) in seen {
-            match seen {
-                Ok(BackupState::Present { mark, .. }) => {
-                    if mark.is_some_and(|mark| mark.origin == origin) {
-                        ours.push(key);
-                    } else {
-                        run.foreign += 1;
-                    }
-                }
-                Ok(BackupState::Absent) => {}
-                Err(error)
-                    if matches!(error.kind, Kind::Refused | Kind::Denied | Kind::BadAnswer) =>
-                {
+        for (key, whose) in self.sides.whose(extra).await? {
+            match whose {
+                Whose::Ours => ours.push(key),
+                Whose::Foreign => run.foreign += 1,
+                Whose::Nobodys => {}
+                Whose::Unreadable(error) => {
                     tracing::warn!(delivery.id = %self.hints.cause.delivery, object.bucket = self.hints.of.origin, object.key = key, %error, "a copy could not be looked at");
                     run.unreadable += 1;
                 }
-                Err(error) => return Err(WorkError::Backup(error)),
             }
         }
         Ok(ours)
@@ -355,15 +316,5 @@ impl Audit<'_> {
             Err(error) if error.moved() => Ok(false),
             written => written.map(|_| true).map_err(WorkError::State),
         }
-    }
-}
-
-fn unsorted(unsorted: Unsorted) -> WorkError {
-    WorkError::Unsorted {
-        side: match unsorted.side {
-            Side::Origin => "origin",
-            Side::Backup => "backup",
-        },
-        key: unsorted.key,
     }
 }

@@ -197,7 +197,13 @@ impl App {
     }
 
     /// The client of an origin bucket, made once for each key: connections are kept.
-    fn origin(&self, of: &S3Source, source: &str, origin: &str, key: &AccessKey) -> Bucket {
+    pub(super) fn origin(
+        &self,
+        of: &S3Source,
+        source: &str,
+        origin: &str,
+        key: &AccessKey,
+    ) -> Bucket {
         let mut made = self
             .origins
             .lock()

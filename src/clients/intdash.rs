@@ -29,8 +29,8 @@ const ERROR_ID: &str = "intdash/measurement/get/data/error";
 /// One intdash server.
 #[derive(Debug)]
 pub struct Intdash {
-    https: Https,
-    base: String,
+    pub(super) https: Https,
+    pub(super) base: String,
 }
 
 #[derive(Deserialize)]

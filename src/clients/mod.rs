@@ -5,8 +5,12 @@ pub mod body;
 pub mod bucket;
 pub mod error;
 mod headers;
+#[cfg(feature = "dev")]
+pub mod hooks;
 pub mod https;
 pub mod intdash;
+#[cfg(feature = "dev")]
+pub mod letters;
 pub mod listing;
 pub mod look;
 pub mod object;

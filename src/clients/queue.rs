@@ -24,8 +24,8 @@ const TRACE: MessageSystemAttributeNameForSends =
 /// One queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    client: Client,
-    url: String,
+    pub(super) client: Client,
+    pub(super) url: String,
 }
 
 impl Queue {

@@ -72,6 +72,19 @@ impl SecretStore {
         (*cache.merged != *stale).then(|| cache.merged.clone())
     }
 
+    /// Fetches each secret of Secrets Manager now, past the cache: its name, and what was read or why not. None where the values
+    /// come from a variable.
+    #[cfg(feature = "dev")]
+    pub async fn each(&self) -> Vec<(String, Result<Parsed, CallError>)> {
+        let Some((client, ids)) = &self.from else {
+            return Vec::new();
+        };
+        let fetched = ids
+            .iter()
+            .map(async |id| (id.clone(), fetch(client, id).await));
+        join_all(fetched).await
+    }
+
     async fn refresh(&self, cache: &mut Cache, at_most_every: Duration) {
         let recent = |tried: Instant| tried.elapsed() < at_most_every;
         let Some((client, ids)) = &self.from else {

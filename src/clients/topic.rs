@@ -17,8 +17,8 @@ const SUBJECT_MAX: usize = 100;
 /// One topic.
 #[derive(Clone, Debug)]
 pub struct Topic {
-    client: Client,
-    arn: String,
+    pub(super) client: Client,
+    pub(super) arn: String,
 }
 
 impl Topic {

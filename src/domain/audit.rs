@@ -60,6 +60,19 @@ impl Finding {
     }
 }
 
+/// What is said of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The key as the origin has it.
+    pub key: String,
+    /// What the listings say.
+    pub finding: Finding,
+    /// When the origin's object changed, if it is there, in seconds since 1970.
+    pub changed: Option<i64>,
+    /// Of the origin's object; of one that the backup alone has, of that.
+    pub size: u64,
+}
+
 /// A listing that cannot be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsorted {
@@ -135,9 +148,8 @@ impl Join {
         Ok(())
     }
 
-    /// What is said of the next key, and when the origin's object changed, if it is there; none where a page is wanted, or both
-    /// have ended.
-    pub fn told(&mut self) -> Option<(String, Finding, Option<i64>)> {
+    /// What is said of the next key; none where a page is wanted, or both have ended.
+    pub fn told(&mut self) -> Option<Told> {
         if self.origin.starves() || self.backup.starves() {
             return None;
         }
@@ -149,14 +161,23 @@ impl Join {
         };
         let origin = order.is_le().then(|| self.origin.waiting.pop_front());
         let backup = order.is_ge().then(|| self.backup.waiting.pop_front());
-        Some(match (origin.flatten(), backup.flatten()) {
+        let (finding, listed, changed) = match (origin.flatten(), backup.flatten()) {
             (Some(origin), Some(backup)) => {
-                let finding = Finding::of(&origin, &backup);
-                (origin.key, finding, Some(origin.last_modified))
+                let changed = Some(origin.last_modified);
+                (Finding::of(&origin, &backup), origin, changed)
             }
-            (Some(origin), None) => (origin.key, Finding::Missing, Some(origin.last_modified)),
-            (None, Some(backup)) => (backup.key, Finding::Extra, None),
+            (Some(origin), None) => {
+                let changed = Some(origin.last_modified);
+                (Finding::Missing, origin, changed)
+            }
+            (None, Some(backup)) => (Finding::Extra, backup, None),
             (None, None) => unreachable!("one of them is there"),
+        };
+        Some(Told {
+            key: listed.key,
+            finding,
+            changed,
+            size: listed.size,
         })
     }
 
@@ -339,7 +360,8 @@ mod tests {
                         join.add(side, rest.into_iter().take(page).collect(), ended).unwrap();
                     }
                 }
-                while let Some((key, finding, changed)) = join.told() {
+                while let Some(Told { key, finding, changed, size }) = join.told() {
+                    prop_assert_eq!(size, *origin.get(&key).or(backup.get(&key)).unwrap());
                     prop_assert_eq!(changed.is_none(), finding == Finding::Extra);
                     let told = (key, finding);
                     count += 1;

@@ -40,6 +40,14 @@ pub struct OriginRef {
     pub origin: String,
 }
 
+impl OriginRef {
+    /// As a mark names it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.source, self.origin)
+    }
+}
+
 /// One measurement of an intdash project.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MeasurementRef {

@@ -42,6 +42,42 @@ impl VkChallenge {
     }
 }
 
+/// The spellings of a registered URL that senders, gateways and people confuse: with the other scheme, with and without a trailing
+/// slash, the scheme's own port, the query, capitals in the host. The one that is given comes first.
+#[must_use]
+pub fn spellings(url: &str) -> Vec<String> {
+    let Some((_, rest)) = url.split_once("://") else {
+        return vec![url.to_owned()];
+    };
+    let (place, query) = match rest.split_once('?') {
+        Some((place, query)) => (place, Some(query)),
+        None => (rest, None),
+    };
+    let (host, path) = place.find('/').map_or((place, ""), |at| place.split_at(at));
+    let bare = host.strip_suffix(":80").or(host.strip_suffix(":443"));
+    let bare = bare.unwrap_or(host);
+    let slashless = path.trim_end_matches('/');
+    let slashed = format!("{slashless}/");
+    let mut found = vec![url.to_owned()];
+    for query in [query.map(|query| format!("?{query}")), None] {
+        let query = query.unwrap_or_default();
+        for scheme in ["https", "http"] {
+            let own_port = if scheme == "https" { "443" } else { "80" };
+            let with_port = format!("{bare}:{own_port}");
+            let lower = bare.to_ascii_lowercase();
+            for host in [bare, &with_port, &lower] {
+                for path in [slashless, &slashed, path] {
+                    let spelling = format!("{scheme}://{host}{path}{query}");
+                    if !found.contains(&spelling) {
+                        found.push(spelling);
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
 /// What we answer to a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -106,6 +142,25 @@ mod tests {
                 v.name
             );
         }
+    }
+
+    #[test]
+    fn a_url_has_many_spellings() {
+        let found = spellings("http://Test.com:80/w/?a=b");
+        assert_eq!(found[0], "http://Test.com:80/w/?a=b");
+        for expected in [
+            "https://Test.com/w/?a=b",
+            "http://Test.com/w",
+            "https://Test.com:443/w",
+            "http://test.com/w/",
+        ] {
+            assert!(
+                found.contains(&expected.to_owned()),
+                "{expected}: {found:?}"
+            );
+        }
+        assert!(spellings("http://test.com").contains(&"http://test.com/".to_owned()));
+        assert_eq!(spellings("nonsense"), ["nonsense"]);
     }
 
     #[test]

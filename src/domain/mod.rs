@@ -3,12 +3,15 @@
 pub mod audit;
 pub mod checksum;
 pub mod delivery;
+pub mod difference;
 pub mod event;
 pub mod fit;
 pub mod handshake;
 pub mod job;
 pub mod ledger;
 pub mod notice;
+#[cfg(feature = "dev")]
+pub mod notification;
 pub mod object;
 pub mod parts;
 pub mod reconcile;

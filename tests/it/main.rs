@@ -19,6 +19,7 @@ mod metrics;
 mod mirror;
 mod moto;
 mod notify;
+mod operator;
 mod queue;
 mod servers;
 mod summary;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use hookwork::app::operator::doctor::{Check, Verdict};
 use hookwork::twin::topic::Notice;
 
 /// Where the right edge of a step's line and of the box is.
@@ -69,6 +70,31 @@ impl Printer {
             self.paint("31", title)
         ));
         self.detail("why", why);
+    }
+
+    /// A check of the doctor's, and what to do about it.
+    pub(crate) fn check(&self, check: &Check) {
+        let (colour, word) = match check.verdict {
+            Verdict::Pass => ("32", "pass"),
+            Verdict::Warn => ("33", "warn"),
+            Verdict::Fail => ("31", "FAIL"),
+        };
+        let advice = check
+            .advice
+            .as_deref()
+            .map(|advice| format!(" -> {advice}"));
+        self.line(&format!(
+            "{}  {}: {}{}",
+            self.paint(colour, word),
+            clean(&check.what),
+            clean(&check.found),
+            clean(&advice.unwrap_or_default())
+        ));
+    }
+
+    /// Text that is beside the point.
+    pub(crate) fn faint(&self, text: &str) -> String {
+        self.paint("2", text)
     }
 
     /// A detail below a step, a heading or nothing.
@@ -179,7 +205,7 @@ fn milliseconds(took: Duration) -> String {
 }
 
 /// The text with its control characters made visible: it may come from anywhere.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

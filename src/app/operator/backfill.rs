@@ -1,0 +1,323 @@
+//! The first audit of an origin bucket, here and now: what it finds is mirrored in this process, many keys at a time, and told as
+//! it goes. It decides no more than an audit does, and goes on where one has come to.
+
+use super::super::App;
+use super::super::audit::{SLICE, STALE};
+use super::super::sides::{Sides, Whose};
+use super::now;
+use crate::domain::audit::{Finding, Join, Run};
+use crate::domain::delivery::DeliveryId;
+use crate::domain::event::{ObjectRef, OriginRef};
+use crate::domain::job::{Cause, Job, Outcome};
+use crate::domain::object::ETag;
+use crate::domain::reconcile::{Condition, Deletes};
+use crate::error::WorkError;
+use futures_util::stream::{self, StreamExt as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// How long one attempt at an object may take; a large one goes on with the next.
+const OBJECT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// What is told while it goes on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// So much more there is to be looked at: objects, and the bytes of them.
+    Found(u64, u64),
+    /// All that there is has been told.
+    Surveyed,
+    /// A key is right.
+    Done(&'a str, u64, Outcome),
+    /// A key is not.
+    Failed(&'a str, u64, &'a WorkError),
+}
+
+/// Whom it is told to.
+pub type Watch<'a> = &'a (dyn Fn(Progress<'_>) + Send + Sync);
+
+/// What became of the copies without an original.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Removals {
+    /// There were none.
+    #[default]
+    None,
+    /// The mirror looked at them.
+    Done(u64),
+    /// They are too many, and wait for a human.
+    Held(u64),
+    /// They are the next audit's: this run was stopped, or has failures, or has no state bucket to note them in.
+    Left(u64),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filled {
+    /// Keys of the origin that were compared, with those of the run that was gone on with.
+    pub keys: u64,
+    /// Keys that failed.
+    pub failed: u64,
+    /// Objects under the prefix that are nobody's copy of this origin.
+    pub foreign: u64,
+    /// Copies without an original.
+    pub removals: Removals,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+    /// Whether it went on with a run that had been begun.
+    pub resumed: bool,
+}
+
+struct Filling<'a> {
+    app: &'a Arc<App>,
+    sides: Sides<'a>,
+    cause: Cause,
+    stop: &'a AtomicBool,
+    watch: Watch<'a>,
+    failed: AtomicU64,
+}
+
+impl App {
+    /// Has the mirror make right whatever the listings of an origin bucket and its backup say is not, `at_a_time` keys at a time.
+    /// `stop` ends it after the keys in hand. The app must have no queue.
+    ///
+    /// # Errors
+    /// A listing failed, or the state bucket. What is right by then stays so.
+    pub async fn backfill(
+        self: &Arc<Self>,
+        of: &OriginRef,
+        at_a_time: usize,
+        stop: &AtomicBool,
+        watch: Watch<'_>,
+    ) -> Result<Filled, WorkError> {
+        let reached = self.reach(of).await?;
+        let filling = Filling {
+            app: self,
+            sides: Sides {
+                of,
+                rule: reached.rule,
+                origin: &reached.origin,
+                backup: reached.backup,
+            },
+            cause: Cause::new(DeliveryId(Uuid::now_v7()), None),
+            stop,
+            watch,
+            failed: AtomicU64::new(0),
+        };
+        let place = Run::place(&of.id());
+        let found = match &self.state {
+            Some(state) => state.read_file(&place).await.map_err(WorkError::State)?,
+            None => None,
+        };
+        let known = found.as_ref().and_then(|(json, _)| Run::from_json(json));
+        let known = known.filter(|run| !run.ended && run.began.saturating_add(STALE) > now());
+        let resumed = known.is_some();
+        let run = known.unwrap_or_else(|| Run::new(Uuid::now_v7(), now()));
+        let survey = filling.survey(run.after.clone());
+        let fill = filling.fill(at_a_time.max(1), run, &place, found.map(|(_, etag)| etag));
+        let fill = std::pin::pin!(fill);
+        let mut fill = fill;
+        let filled = tokio::select! {
+            biased;
+            filled = &mut fill => filled,
+            () = survey => fill.await,
+        };
+        filled.map(|filled| Filled { resumed, ..filled })
+    }
+}
+
+impl Filling<'_> {
+    /// Counts what there is to do, ahead of the work. Should it fail, so will the work, which says why.
+    async fn survey(&self, after: Option<String>) {
+        let mut join = Join::after(after.as_deref());
+        while !join.ended() {
+            if self.sides.fill(&mut join).await.is_err() {
+                return;
+            }
+            let (mut objects, mut bytes) = (0, 0);
+            while let Some(told) = join.told() {
+                if hints(told.finding.clone()) && self.sides.rule.covers(&told.key) {
+                    objects += 1;
+                    bytes += told.size;
+                }
+            }
+            (self.watch)(Progress::Found(objects, bytes));
+        }
+        (self.watch)(Progress::Surveyed);
+    }
+
+    /// Slice after slice: both listings are walked through while the mirror works off what they say.
+    async fn fill(
+        &self,
+        at_a_time: usize,
+        mut run: Run,
+        place: &str,
+        mut kept: Option<ETag>,
+    ) -> Result<Filled, WorkError> {
+        let mut join = Join::after(run.after.as_deref());
+        // Of keys before a failure nothing is kept: the next run looks at them again.
+        let mut state = self.app.state.as_ref();
+        let mut unnoted = 0;
+        while !join.ended() && !self.stopped() {
+            let (hints, mut work) = mpsc::channel(at_a_time);
+            let walk = self.walk(&mut join, &mut run, &mut unnoted, hints);
+            let work = stream::poll_fn(|context| work.poll_recv(context));
+            let work = work.for_each_concurrent(at_a_time, |(key, size)| self.mirror(key, size));
+            let (walked, ()) = tokio::join!(walk, work);
+            walked?;
+            if self.failed.load(Ordering::Relaxed) > 0 {
+                continue;
+            }
+            if let Some(at) = state
+                && !join.ended()
+            {
+                let condition = kept.take().map_or(Condition::Absent, Condition::Unchanged);
+                match at.write_file(place, run.to_json(), &condition).await {
+                    Ok(etag) => kept = Some(etag),
+                    // An audit works on the same run: what it notes stands, and this run only copies.
+                    Err(error) if error.moved() => state = None,
+                    Err(error) => return Err(WorkError::State(error)),
+                }
+            }
+        }
+        let failed = self.failed.load(Ordering::Relaxed);
+        let stopped = !join.ended();
+        let count = run.removals() + unnoted;
+        let removals = match state {
+            _ if count == 0 => Removals::None,
+            Some(_) if failed == 0 && !stopped => {
+                if self.sides.rule.hold.holds(count, run.copies, run.keys) {
+                    Removals::Held(count)
+                } else {
+                    let deadline = Instant::now() + OBJECT_TIMEOUT;
+                    let hints = self.app.hints(self.sides.of, &self.cause, deadline)?;
+                    Removals::Done(hints.remove(&run).await?)
+                }
+            }
+            _ => Removals::Left(count),
+        };
+        if let Some(state) = state.filter(|_| failed == 0 && !stopped) {
+            run.ended = true;
+            let condition = kept.map_or(Condition::Absent, Condition::Unchanged);
+            match state.write_file(place, run.to_json(), &condition).await {
+                Err(error) if !error.moved() => return Err(WorkError::State(error)),
+                _ => {}
+            }
+        }
+        Ok(Filled {
+            keys: run.keys,
+            failed,
+            foreign: run.foreign,
+            removals,
+            stopped,
+            resumed: false,
+        })
+    }
+
+    /// A slice of both listings: hands what is to be looked at to the mirror, as fast as that takes it.
+    async fn walk(
+        &self,
+        join: &mut Join,
+        run: &mut Run,
+        unnoted: &mut u64,
+        hinted: mpsc::Sender<(String, u64)>,
+    ) -> Result<(), WorkError> {
+        let mut told = 0;
+        while !join.ended() && told < SLICE && !self.stopped() {
+            self.sides.fill(join).await?;
+            let mut extra = Vec::new();
+            while !self.stopped()
+                && let Some(next) = join.told()
+            {
+                told += 1;
+                run.after = Some(next.key.clone());
+                if !self.sides.rule.covers(&next.key) {
+                    continue;
+                }
+                if next.finding == Finding::Extra {
+                    extra.push(next.key);
+                    continue;
+                }
+                run.keys += 1;
+                run.copies += u64::from(next.finding != Finding::Missing);
+                if hints(next.finding) {
+                    run.hints += 1;
+                    // The other end lives as long as this does.
+                    let _ = hinted.send((next.key, next.size)).await;
+                }
+            }
+            self.extra(extra, run, unnoted).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes the copies without an original, as an audit does; without a state bucket they are only counted.
+    async fn extra(
+        &self,
+        extra: Vec<String>,
+        run: &mut Run,
+        unnoted: &mut u64,
+    ) -> Result<(), WorkError> {
+        let mut ours = Vec::new();
+        for (key, whose) in self.sides.whose(extra).await? {
+            match whose {
+                Whose::Ours => ours.push(key),
+                Whose::Foreign => run.foreign += 1,
+                Whose::Unreadable(_) => run.unreadable += 1,
+                Whose::Nobodys => {}
+            }
+        }
+        let count = ours.len() as u64;
+        run.copies += count;
+        if count == 0 || self.sides.rule.deletes == Deletes::Keep {
+            return Ok(());
+        }
+        let Some(state) = &self.app.state else {
+            *unnoted += count;
+            return Ok(());
+        };
+        let file = run.file(&self.sides.of.id(), Uuid::now_v7());
+        let json = serde_json::to_vec(&ours).expect("strings");
+        let written = state.write_file(&file, json, &Condition::Absent).await;
+        written.map_err(WorkError::State)?;
+        run.files.push((file, count));
+        Ok(())
+    }
+
+    /// Makes one key right, however many attempts a large object takes, as long as each carries some of it over.
+    async fn mirror(&self, key: String, size: u64) {
+        let object = ObjectRef {
+            source: self.sides.of.source.clone(),
+            origin: self.sides.of.origin.clone(),
+            key,
+        };
+        let job = Job::Mirror(object.clone());
+        let done = loop {
+            let deadline = Instant::now() + OBJECT_TIMEOUT;
+            let jobs = std::iter::once((job.clone(), self.cause.clone()));
+            let mut done = self.app.perform(jobs, deadline).await.into_values();
+            match done.next().unwrap_or(Err(WorkError::Panicked)) {
+                Err(left) if left.goes_on() && !self.stopped() => {}
+                done => break done,
+            }
+        };
+        match done {
+            Ok(outcome) => (self.watch)(Progress::Done(&object.key, size, outcome)),
+            Err(error) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                (self.watch)(Progress::Failed(&object.key, size, &error));
+            }
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the mirror is told to look at such a key.
+fn hints(finding: Finding) -> bool {
+    matches!(finding, Finding::Missing | Finding::Different)
+}

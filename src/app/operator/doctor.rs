@@ -1,0 +1,278 @@
+//! Is everything there that the settings speak of, and does it do what the mirror takes for granted? Each check is told in a line,
+//! with what to do about it. Only reads, unless it may write a probe.
+
+use super::super::App;
+use super::probe::{reads, writes};
+use crate::clients::bucket::Bucket;
+use crate::clients::error::{CallError, Kind};
+use crate::domain::event::{MeasurementRef, bucket_of};
+use crate::domain::source::Source;
+use crate::domain::source::s3::S3Source;
+use serde::Serialize;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// It works, and something is to be known.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub what: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Check {
+    /// All is well.
+    pub fn pass(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(Verdict::Pass, what, found, None)
+    }
+
+    /// Something is to be known.
+    pub fn warn(what: impl Into<String>, found: impl Into<String>, advice: &str) -> Self {
+        Self::new(Verdict::Warn, what, found, Some(advice.to_owned()))
+    }
+
+    /// It does not work.
+    pub fn fail(what: impl Into<String>, found: impl Into<String>, advice: &str) -> Self {
+        Self::new(Verdict::Fail, what, found, Some(advice.to_owned()))
+    }
+
+    fn new(
+        verdict: Verdict,
+        what: impl Into<String>,
+        found: impl Into<String>,
+        advice: Option<String>,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            verdict,
+            found: found.into(),
+            advice,
+        }
+    }
+
+    /// A call that failed, and what to do about it where the far side answers, and is there.
+    pub(super) fn failed(what: impl Into<String>, error: &CallError, advice: &str) -> Self {
+        let advice = match error.kind {
+            Kind::NoSuchBucket | Kind::NotFound => {
+                "it is not there: check its name, and the region and account"
+            }
+            Kind::Unknown => "nobody answers: check endpoint, region, network and credentials",
+            _ => advice,
+        };
+        Self::fail(what, error.to_string(), advice)
+    }
+}
+
+/// Whom checks are told to, as they end.
+type Tell<'a> = &'a mut (dyn FnMut(Check) + Send);
+
+impl App {
+    /// Checks everything that the settings speak of. With a prefix, a probe object is put under it and removed, at the backup, and at
+    /// origins whose keys may.
+    pub async fn examine(&self, probe: Option<&str>, tell: Tell<'_>) {
+        self.secret_values(tell).await;
+        for (name, source) in &self.sources {
+            match source {
+                Source::S3(source) => self.origins_of(name, source, probe, tell).await,
+                Source::Intdash(_) => self.server(name, tell).await,
+            }
+        }
+        if let Some(backup) = &self.backup {
+            let what = format!("backup {}", backup.name());
+            tell(ours(&what, backup).await);
+            if let Some(prefix) = probe {
+                writes(&what, backup, prefix, false, tell).await;
+            }
+        }
+        match &self.state {
+            Some(state) => tell(ours(&format!("state {}", state.name()), state).await),
+            None => tell(Check::warn(
+                "state",
+                "STATE_BUCKET is not set",
+                "without one a large copy that was cut short starts anew, and there are no audits",
+            )),
+        }
+        self.queues(tell).await;
+        if let Some(topic) = &self.topic {
+            tell(match topic.subscribers().await {
+                Ok(0) => Check::warn(
+                    "topic",
+                    "nobody has confirmed a subscription",
+                    "notices go nowhere: subscribe to it, and confirm by the mail that comes",
+                ),
+                Ok(count) => Check::pass("topic", format!("{count} confirmed subscriptions")),
+                Err(error) => Check::failed(
+                    "topic",
+                    &error,
+                    "sns:GetTopicAttributes is denied; the function needs sns:Publish only",
+                ),
+            });
+        }
+    }
+
+    /// Each secret is read, and each source has in them what it wants.
+    async fn secret_values(&self, tell: Tell<'_>) {
+        for (id, read) in self.secrets.each().await {
+            let what = format!("secret {id}");
+            tell(match read {
+                Err(error) => Check::failed(
+                    what,
+                    &error,
+                    "secretsmanager:GetSecretValue is denied, or kms:Decrypt for its key",
+                ),
+                Ok(parsed) if !parsed.problems.is_empty() => Check::fail(
+                    what,
+                    parsed.problems.join("; "),
+                    "put the JSON that README.md shows under Secrets",
+                ),
+                Ok(parsed) if !parsed.trimmed.is_empty() => Check::warn(
+                    what,
+                    format!(
+                        "a secret of {} ends in a line break",
+                        parsed.trimmed.join(", ")
+                    ),
+                    "it is trimmed; write it without, so that others read the same",
+                ),
+                Ok(_) => Check::pass(what, "reads"),
+            });
+        }
+        let secrets = self.secrets.get().await;
+        for (name, source) in &self.sources {
+            let what = format!("source {name}: secrets");
+            let known = secrets.of(name);
+            let lacks = source
+                .missing_to_open(known)
+                .or(source.missing_to_work(known));
+            let open = known.is_none_or(|known| known.url_key.is_none());
+            tell(match (lacks, source) {
+                (Some(wants), _) => Check::fail(
+                    what,
+                    format!("it wants {wants}"),
+                    "its deliveries are refused with 500 until the secret has it",
+                ),
+                (None, Source::S3(_)) if open => Check::warn(
+                    what,
+                    "there is no url_key",
+                    "whoever knows the URL can post events; they harm no object, but cost calls: choose a long random url_key",
+                ),
+                (None, _) => Check::pass(what, "has what it wants"),
+            });
+        }
+    }
+
+    /// Every origin bucket of a source, with every live key.
+    async fn origins_of(&self, name: &str, source: &S3Source, probe: Option<&str>, tell: Tell<'_>) {
+        let secrets = self.secrets.get().await;
+        let keys = secrets.of(name).map(|known| &known.access_keys[..]);
+        for (number, key) in keys.unwrap_or_default().iter().enumerate() {
+            for origin in source.buckets.keys() {
+                let bucket =
+                    self.aws
+                        .origin(&source.endpoint, &source.region, key, bucket_of(origin));
+                let which = if number == 0 {
+                    String::new()
+                } else {
+                    format!(" (key {})", number + 1)
+                };
+                let what = format!("origin {name}/{origin}{which}");
+                if !reads(&what, &bucket, tell).await {
+                    continue;
+                }
+                if let Some(prefix) = probe {
+                    writes(&what, &bucket, prefix, true, tell).await;
+                }
+            }
+        }
+    }
+
+    /// An intdash server lets the token in.
+    async fn server(&self, name: &str, tell: Tell<'_>) {
+        let what = format!("source {name}: server");
+        let secrets = self.secrets.get().await;
+        let token = secrets.of(name).and_then(|known| known.api_token.as_ref());
+        let (Some(token), Some(server)) = (token, self.servers.get(name)) else {
+            return;
+        };
+        let nil = "00000000-0000-0000-0000-000000000000".to_owned();
+        let nobody = MeasurementRef {
+            source: name.to_owned(),
+            project: nil.clone(),
+            measurement: nil,
+        };
+        let asked = server.float64_values(&nobody, "*", token, |_| ()).await;
+        tell(match asked {
+            // Of a measurement that nobody made it has nothing, in whatever words.
+            Err(error) if error.kind != Kind::Refused => Check::failed(
+                what,
+                &error,
+                "the server refuses the api_token: put one that is live",
+            ),
+            _ => Check::pass(what, "answers, and takes the api_token"),
+        });
+    }
+
+    async fn queues(&self, tell: Tell<'_>) {
+        match &self.queue {
+            None => tell(Check::pass(
+                "queue",
+                "none: the work is done before the answer",
+            )),
+            Some(queue) => tell(match queue.depth().await {
+                Ok(depth) => Check::pass(
+                    "queue",
+                    format!(
+                        "{} jobs wait, {} are worked at",
+                        depth.waiting, depth.hidden
+                    ),
+                ),
+                Err(error) => Check::failed("queue", &error, "sqs:GetQueueAttributes is denied"),
+            }),
+        }
+        let Some(letters) = &self.dead_letters else {
+            if self.queue.is_some() {
+                tell(Check::warn(
+                    "dead letters",
+                    "DEAD_LETTERS_URL is not set",
+                    "jobs that cannot be done come until the queue itself gives up, without a reason",
+                ));
+            }
+            return;
+        };
+        tell(match letters.depth().await {
+            Ok(depth) if depth.waiting + depth.hidden > 0 => Check::warn(
+                "dead letters",
+                format!("{} jobs could not be done", depth.waiting + depth.hidden),
+                "hookctl dead-letters list says which and why",
+            ),
+            Ok(_) => Check::pass("dead letters", "none"),
+            Err(error) => Check::failed("dead letters", &error, "sqs:GetQueueAttributes is denied"),
+        });
+    }
+}
+
+/// A bucket of our own lists.
+async fn ours(what: &str, bucket: &Bucket) -> Check {
+    match bucket.page("", None).await {
+        Ok((page, last)) => {
+            let more = if last { "" } else { " and more" };
+            Check::pass(what, format!("lists {} objects{more}", page.len()))
+        }
+        Err(error) => Check::failed(what, &error, "s3:ListBucket on the bucket is denied"),
+    }
+}

@@ -1,0 +1,238 @@
+//! A sender is told where to post its deliveries, and what a sender would post is made by hand.
+
+use super::super::{App, missing};
+use crate::clients::hooks::Notifications;
+use crate::domain::event::{OriginRef, bucket_of};
+use crate::domain::notification::{Hook, Merged, merged};
+use crate::domain::signature::{Secret, hmac_sha256};
+use crate::domain::source::Source;
+use crate::domain::source::intdash::SIGNATURE_HEADER;
+use crate::domain::source::s3::Flavor;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+/// What is to be put at an object storage.
+#[derive(Debug)]
+pub struct Planned {
+    /// The configuration with our hook in it.
+    pub merged: Merged,
+    /// The secret segment of our URL, if there is one.
+    pub url_key: Option<Secret>,
+    at: Notifications,
+}
+
+impl Planned {
+    /// As it may be shown: without the secret segment of our URL.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.url_key {
+            Some(key) => self.merged.xml.replace(key.expose(), "[url_key]"),
+            None => self.merged.xml.clone(),
+        }
+    }
+
+    /// Puts it. The storage shakes hands meanwhile.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn put(&self) -> Result<(), String> {
+        let put = self.at.put(self.merged.xml.clone()).await;
+        put.map_err(|error| match &self.url_key {
+            Some(key) => error.to_string().replace(key.expose(), "[url_key]"),
+            None => error.to_string(),
+        })
+    }
+}
+
+/// A request that a sender would make.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// Where to, the secret segment included.
+    pub url: String,
+    /// What goes with it.
+    pub headers: Vec<(&'static str, String)>,
+    /// Byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl App {
+    /// Writes our hook into what an origin bucket has. Nothing is sent yet but the question what that is.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn plan_hook(
+        &self,
+        of: &OriginRef,
+        url: &str,
+        id: &str,
+        prefix: Option<String>,
+    ) -> Result<Planned, String> {
+        let source = self.storage(&of.source)?;
+        let (url, url_key) = self.with_url_key(&of.source, url).await?;
+        let hook = Hook {
+            id: id.to_owned(),
+            url,
+            prefix,
+        };
+        let keys = self.access_keys(&of.source).await;
+        let mut refused = String::new();
+        for key in keys.map_err(|error| error.to_string())? {
+            let bucket = bucket_of(&of.origin);
+            let at = self
+                .aws
+                .notifications(&source.endpoint, &source.region, &key, bucket);
+            match at.get().await {
+                Ok(existing) => {
+                    let merged = merged(&existing, &hook)?;
+                    return Ok(Planned {
+                        merged,
+                        url_key,
+                        at,
+                    });
+                }
+                Err(error) => refused = error.to_string(),
+            }
+        }
+        Err(refused)
+    }
+
+    /// The URL with the source's `url_key` as its last segment, which is added where it is missing.
+    async fn with_url_key(
+        &self,
+        source: &str,
+        url: &str,
+    ) -> Result<(String, Option<Secret>), String> {
+        let parsed = url::Url::parse(url).map_err(|error| format!("{url} is no URL: {error}"))?;
+        let secrets = self.secrets.get().await;
+        let known = secrets.of(source);
+        let known =
+            known.ok_or_else(|| missing(source, "an entry: {} or its url_key").to_string())?;
+        let Some(key) = &known.url_key else {
+            return Ok((url.to_owned(), None));
+        };
+        let last = parsed.path_segments().and_then(|mut all| all.next_back());
+        let url = if last.is_some_and(|last| key.is(last)) {
+            url.to_owned()
+        } else if parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err("the URL has a query and lacks the url_key: write it whole".to_owned());
+        } else {
+            format!("{}/{}", url.trim_end_matches('/'), key.expose())
+        };
+        Ok((url, Some(key.clone())))
+    }
+
+    /// What a hook is made of at intdash, without its secret, for a human to see.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn plan_intdash_hook(&self, source: &str, url: &str) -> Result<Value, String> {
+        self.signing_secret(source).await?;
+        Ok(
+            json!({"url": url, "secret": "[the first of the source's secrets]", "measurements_event": true}),
+        )
+    }
+
+    /// Makes a hook at intdash, which signs with the first of the source's secrets. `path` is that of the hooks. Where one with this
+    /// URL is there, nothing is made, and this says none; else the new one's UUID.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn create_intdash_hook(
+        &self,
+        source: &str,
+        url: &str,
+        path: &str,
+    ) -> Result<Option<String>, String> {
+        let secret = self.signing_secret(source).await?;
+        let secrets = self.secrets.get().await;
+        let token = secrets
+            .of(source)
+            .and_then(|known| known.api_token.as_ref());
+        let token = token.ok_or_else(|| missing(source, "api_token").to_string())?;
+        let server = self.servers.get(source);
+        let server = server.ok_or_else(|| format!("source {source} is not of kind intdash"))?;
+        let known = server.hooks(path, token).await;
+        let known = known.map_err(|error| error.to_string())?;
+        let known: Value = serde_json::from_str(&known)
+            .map_err(|_| "the server's list of hooks is not JSON: is this the right --path?")?;
+        let list = known.get("items").unwrap_or(&known).as_array();
+        let same = list.is_some_and(|list| list.iter().any(|hook| hook["url"] == url));
+        if same {
+            return Ok(None);
+        }
+        let body = json!({"url": url, "secret": secret.expose(), "measurements_event": true});
+        let made = server.create_hook(path, token, body.to_string()).await;
+        let made = made.map_err(|error| error.to_string().replace(secret.expose(), "[secret]"))?;
+        let made: Value = serde_json::from_str(&made).unwrap_or_default();
+        let id = made["uuid"].as_str().or(made["hook_uuid"].as_str());
+        Ok(Some(id.unwrap_or("(without a uuid)").to_owned()))
+    }
+
+    async fn signing_secret(&self, source: &str) -> Result<Secret, String> {
+        let secrets = self.secrets.get().await;
+        let secret = secrets.of(source).and_then(|known| known.secrets.first());
+        let missing = || missing(source, "secrets (the signing secrets)").to_string();
+        secret.cloned().ok_or_else(missing)
+    }
+
+    /// A delivery with this body as the source's sender would make it.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn signed(&self, source: &str, url: &str, body: Vec<u8>) -> Result<Signed, String> {
+        let json = ("content-type", "application/json".to_owned());
+        match self.source(source)? {
+            Source::S3(_) => {
+                let (url, _) = self.with_url_key(source, url).await?;
+                Ok(Signed {
+                    url,
+                    headers: vec![json],
+                    body,
+                })
+            }
+            Source::Intdash(_) => {
+                let secret = self.signing_secret(source).await?;
+                let signature = STANDARD.encode(hmac_sha256(secret.expose().as_bytes(), &body));
+                Ok(Signed {
+                    url: url.to_owned(),
+                    headers: vec![json, (SIGNATURE_HEADER, signature)],
+                    body,
+                })
+            }
+        }
+    }
+}
+
+/// An event as this flavor posts it, its key as that one spells it.
+#[must_use]
+pub fn event_of(flavor: Flavor, of: &OriginRef, key: &str, removed: bool) -> Vec<u8> {
+    let key = match flavor {
+        Flavor::Vk | Flavor::Ceph => key.to_owned(),
+        Flavor::Aws | Flavor::Minio => {
+            url::form_urlencoded::byte_serialize(key.as_bytes()).collect()
+        }
+    };
+    let event = if removed {
+        "s3:ObjectRemoved:Delete"
+    } else {
+        "s3:ObjectCreated:Put"
+    };
+    let mut bucket = json!({"name": bucket_of(&of.origin)});
+    if let Some((project, _)) = of.origin.rsplit_once('/') {
+        bucket["ownerIdentity"] = json!({"principalId": project});
+    }
+    let record = json!({
+        "eventName": event, "eventSource": "aws:s3", "eventVersion": "1.0",
+        "s3": {"bucket": bucket, "object": {"key": key}, "s3SchemaVersion": "1.0"},
+    });
+    json!({"Records": [record]}).to_string().into_bytes()
+}
+
+/// A finished measurement as intdash posts it.
+#[must_use]
+pub fn measurement_of(measurement: &str) -> Vec<u8> {
+    json!({"resource_type": "measurement", "action": "completed", "measurement_uuid": measurement})
+        .to_string()
+        .into_bytes()
+}

@@ -1,0 +1,239 @@
+//! Dead letters: looked at, and put back into the queue. A message is removed only after the queue has it: whatever is killed in
+//! between, it is there twice, and jobs are idempotent.
+
+use super::super::App;
+use super::now;
+use crate::clients::error::CallError;
+use crate::clients::letters::Received;
+use crate::clients::queue::Queue;
+use crate::domain::job::Job;
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How long what is looked at stays hidden from others, should nobody put it back.
+const HIDDEN: Duration = Duration::from_secs(120);
+/// Of a message that the queue itself gave up, without a word.
+const REASON: &str = "received too often";
+/// Calls at a time.
+const CALLS_AT_A_TIME: usize = 16;
+
+/// A job that could not be done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Letter {
+    /// What SQS names it by.
+    pub id: String,
+    /// When it was sent to where it lies, in seconds since 1970.
+    pub sent: i64,
+    /// `mirror`, `summary` or `audit`; none where it cannot be read.
+    pub job: Option<&'static str>,
+    /// The source that it is for.
+    pub source: Option<String>,
+    /// The origin bucket, or the measurement's project.
+    pub bucket: Option<String>,
+    /// The key, or the measurement.
+    pub key: Option<String>,
+    /// Why it lies here; the queue itself gives none.
+    pub reason: Option<String>,
+    /// How often it was received, this look included.
+    pub receives: u32,
+    /// The message as it is.
+    pub body: String,
+}
+
+impl Letter {
+    fn of(received: &Received) -> Self {
+        let job = Job::from_json(&received.body).map(|(job, _)| job);
+        let unreadable = job.as_ref().err().cloned();
+        let (kind, bucket, key) = match &job {
+            Ok(Job::Mirror(of)) => (Some("mirror"), Some(&of.origin), Some(&of.key)),
+            Ok(Job::Summary(of)) => (Some("summary"), Some(&of.project), Some(&of.measurement)),
+            Ok(Job::Audit(of)) => (Some("audit"), Some(&of.origin), None),
+            Err(_) => (None, None, None),
+        };
+        Self {
+            id: received.id.clone(),
+            sent: received.sent,
+            job: kind,
+            source: job.as_ref().ok().map(|job| job.source().to_owned()),
+            bucket: bucket.cloned(),
+            key: key.cloned(),
+            reason: received.reason.clone().or(unreadable),
+            receives: received.receives,
+            body: received.body.clone(),
+        }
+    }
+}
+
+/// Which dead letters are put back.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// All that can be read.
+    All,
+    /// These, as SQS names them.
+    These(HashSet<String>),
+}
+
+impl Which {
+    fn has(&self, letter: &Letter) -> bool {
+        match self {
+            // What cannot be read would only come back.
+            Self::All => letter.job.is_some(),
+            Self::These(ids) => ids.contains(&letter.id),
+        }
+    }
+}
+
+/// What became of dead letters that were to be put back.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Redriven {
+    /// Those that are in the queue again.
+    pub redriven: Vec<Letter>,
+    /// Those that are not, and still lie where they lay; with why.
+    pub left: Vec<(Letter, String)>,
+    /// Those that nobody found, as they were named.
+    pub unknown: Vec<String>,
+}
+
+impl App {
+    /// The first `most` dead letters, and whether these are all. Whatever was looked at is put back.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn dead_letters(&self, most: usize) -> Result<(Vec<Letter>, bool), String> {
+        let queue = self.letters()?;
+        let (seen, all) = look(queue, most, |_| true).await;
+        put_back(queue, &seen).await?;
+        let all = all.map_err(|error| error.to_string())?;
+        Ok((seen.iter().map(Letter::of).collect(), all))
+    }
+
+    /// One dead letter, if it is there. Whatever was looked at is put back.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn dead_letter(&self, id: &str, most: usize) -> Result<Option<Letter>, String> {
+        let queue = self.letters()?;
+        let (seen, all) = look(queue, most, |seen| !seen.iter().any(|one| one.id == id)).await;
+        put_back(queue, &seen).await?;
+        all.map_err(|error| error.to_string())?;
+        Ok(seen.iter().find(|one| one.id == id).map(Letter::of))
+    }
+
+    /// Sends dead letters to the queue, and removes each where it lay once the queue has it. What comes in meanwhile is left.
+    ///
+    /// # Errors
+    /// A sentence. What was put back by then is in both places, or in the queue alone.
+    pub async fn redrive(&self, which: &Which, most: usize) -> Result<Redriven, String> {
+        let letters = self.letters()?;
+        let queue = self.queue.as_ref();
+        let queue = queue.ok_or("QUEUE_URL is not set: there is no queue to put them into")?;
+        let began = now();
+        let (mut done, mut looked, mut others) = (Redriven::default(), HashSet::new(), Vec::new());
+        while looked.len() < most {
+            let wanted = match which {
+                Which::These(ids) => ids.iter().any(|id| !looked.contains(id)),
+                Which::All => true,
+            };
+            let batch = if wanted {
+                letters.receive(HIDDEN).await
+            } else {
+                Ok(Vec::new())
+            };
+            let batch = match batch {
+                Ok(batch) if batch.is_empty() => break,
+                Ok(batch) => batch,
+                Err(error) => {
+                    put_back(letters, &others).await?;
+                    return Err(error.to_string());
+                }
+            };
+            let (ours, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|one| {
+                looked.insert(one.id.clone()) && which.has(&Letter::of(one)) && one.sent <= began
+            });
+            others.extend(rest);
+            // With its reason: the worker takes it for one that was tried before.
+            let sent = ours.iter().map(|one| {
+                let reason = one.reason.as_deref().unwrap_or(REASON);
+                queue.send_because(&one.body, reason, one.trace.as_ref())
+            });
+            let sent = join_all(sent).await;
+            for (one, sent) in ours.into_iter().zip(sent) {
+                let moved = match sent {
+                    Ok(()) => letters
+                        .remove(&one.receipt_handle)
+                        .await
+                        .map_err(|error| format!("it is in the queue, and here too: {error}")),
+                    Err(error) => Err(error.to_string()),
+                };
+                let letter = Letter::of(&one);
+                match moved {
+                    Ok(()) => done.redriven.push(letter),
+                    Err(why) => {
+                        others.push(one);
+                        done.left.push((letter, why));
+                    }
+                }
+            }
+        }
+        put_back(letters, &others).await?;
+        if let Which::All = which {
+            let unreadable = others
+                .iter()
+                .map(Letter::of)
+                .filter(|one| one.job.is_none());
+            let why = "it cannot be read, so that it would only come back";
+            done.left
+                .extend(unreadable.map(|letter| (letter, why.to_owned())));
+        }
+        if let Which::These(ids) = which {
+            done.unknown = ids.difference(&looked).cloned().collect();
+        }
+        Ok(done)
+    }
+
+    fn letters(&self) -> Result<&Queue, String> {
+        let letters = self.dead_letters.as_ref();
+        letters.ok_or_else(|| "DEAD_LETTERS_URL is not set".to_owned())
+    }
+}
+
+/// Receives messages, as long as more are wanted; with what was received, whether it is all there is.
+async fn look(
+    queue: &Queue,
+    most: usize,
+    wanted: impl Fn(&[Received]) -> bool,
+) -> (Vec<Received>, Result<bool, CallError>) {
+    let mut seen: Vec<Received> = Vec::new();
+    while seen.len() < most && wanted(&seen) {
+        match queue.receive(HIDDEN).await {
+            Ok(batch) if batch.is_empty() => return (seen, Ok(true)),
+            // The second time that one comes, all have been seen.
+            Ok(batch)
+                if batch
+                    .iter()
+                    .all(|one| seen.iter().any(|known| known.id == one.id)) =>
+            {
+                return (seen, Ok(true));
+            }
+            Ok(batch) => seen.extend(batch),
+            Err(error) => return (seen, Err(error)),
+        }
+    }
+    (seen, Ok(false))
+}
+
+/// Makes what was looked at visible again; else it would be when its time is up.
+async fn put_back(queue: &Queue, seen: &[Received]) -> Result<(), String> {
+    let shown = stream::iter(seen).map(|one| queue.hide(&one.receipt_handle, Duration::ZERO));
+    let shown: Vec<_> = shown.buffer_unordered(CALLS_AT_A_TIME).collect().await;
+    let failed = shown.into_iter().find_map(Result::err);
+    failed.map_or(Ok(()), |error| {
+        let seconds = HIDDEN.as_secs();
+        Err(format!(
+            "some dead letters stay hidden for {seconds} s: {error}"
+        ))
+    })
+}

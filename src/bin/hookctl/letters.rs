@@ -1,0 +1,180 @@
+//! `hookctl dead-letters`: jobs that could not be done.
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, anyhow};
+use clap::{Args, Subcommand};
+use indicatif::HumanDuration;
+use serde_json::json;
+
+use hookwork::app::operator::letters::{Letter, Which};
+
+use crate::print::{Printer, clean};
+use crate::{FOUND, settings};
+
+/// So many dead letters are looked at, unless more are asked for.
+const MOST: usize = 1000;
+
+/// `hookctl dead-letters …`
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Looking at a dead letter counts as receiving it; whatever is looked at is visible again afterwards, or after two minutes
+should this be killed.
+
+Exit codes: 0 there are none, or all were put back; 1 there are some, or some are left; 2 error.
+
+Examples:
+  hookctl dead-letters list
+  hookctl dead-letters redrive --all")]
+pub(crate) enum Command {
+    /// Time, job, bucket and key, receive count, and why
+    List(Look),
+    /// One of them, whole
+    Show {
+        /// As `list` prints it
+        id: String,
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Send them to the queue, and remove each here once the queue has it
+    Redrive {
+        /// As `list` prints them
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All that can be read
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        look: Look,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// Look at so many at most
+    #[arg(long, default_value_t = MOST)]
+    most: usize,
+    /// JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists, shows or puts back.
+///
+/// # Errors
+/// The settings are wrong, or a queue does not answer.
+pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
+    let app = settings::app().await?;
+    let printer = Printer::from_environment();
+    let failed = |problem: String| anyhow!(problem);
+    let found = match command {
+        Command::List(look) => {
+            let (letters, all) = app.dead_letters(look.most).await.map_err(failed)?;
+            if look.json {
+                printer.line(&json!({"dead_letters": letters, "all": all}).to_string());
+            } else {
+                list(&printer, &letters, all);
+            }
+            !letters.is_empty()
+        }
+        Command::Show { id, look } => {
+            let letter = app.dead_letter(id, look.most).await.map_err(failed)?;
+            let letter = letter.ok_or_else(|| {
+                anyhow!("there is no dead letter {id} among the first {}", look.most)
+            })?;
+            if look.json {
+                printer.line(&json!(letter).to_string());
+            } else {
+                show(&printer, &letter);
+            }
+            false
+        }
+        Command::Redrive { ids, all, look } => {
+            let which = if *all {
+                Which::All
+            } else {
+                Which::These(ids.iter().cloned().collect())
+            };
+            let done = app.redrive(&which, look.most).await.map_err(failed)?;
+            if look.json {
+                printer.line(&json!(done).to_string());
+            } else {
+                for letter in &done.redriven {
+                    printer.line(&format!("redriven  {}  {}", letter.id, about(letter)));
+                }
+                for (letter, why) in &done.left {
+                    printer.line(&format!(
+                        "left      {}  {}: {}",
+                        letter.id,
+                        about(letter),
+                        clean(why)
+                    ));
+                }
+                for id in &done.unknown {
+                    printer.line(&format!("not found {}", clean(id)));
+                }
+                printer.line(&format!(
+                    "{} redriven, {} left",
+                    done.redriven.len(),
+                    done.left.len()
+                ));
+            }
+            !(done.left.is_empty() && done.unknown.is_empty())
+        }
+    };
+    Ok(if found {
+        ExitCode::from(FOUND)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn list(printer: &Printer, letters: &[Letter], all: bool) {
+    if letters.is_empty() {
+        printer.line("There are no dead letters.");
+        return;
+    }
+    for letter in letters {
+        printer.line(&format!(
+            "{}  {}  received {} times, sent {}",
+            letter.id,
+            about(letter),
+            letter.receives,
+            ago(letter.sent)
+        ));
+        printer.line(&format!("    {}", clean(why(letter))));
+    }
+    let more = if all { "" } else { ", and more" };
+    printer.line(&format!("{} dead letters{more}", letters.len()));
+}
+
+fn show(printer: &Printer, letter: &Letter) {
+    for (label, text) in [
+        ("id", letter.id.as_str()),
+        ("sent", &ago(letter.sent)),
+        ("job", &about(letter)),
+        ("received", &letter.receives.to_string()),
+        ("reason", why(letter)),
+        ("body", &letter.body),
+    ] {
+        printer.detail(label, text);
+    }
+}
+
+fn why(letter: &Letter) -> &str {
+    let none = "no reason: the queue itself gave up on it";
+    letter.reason.as_deref().unwrap_or(none)
+}
+
+fn about(letter: &Letter) -> String {
+    let of = [&letter.source, &letter.bucket, &letter.key];
+    let of: Vec<_> = of.into_iter().flatten().map(|part| clean(part)).collect();
+    format!("{} {}", letter.job.unwrap_or("unreadable"), of.join("/"))
+}
+
+fn ago(sent: i64) -> String {
+    let sent = UNIX_EPOCH + Duration::from_secs(u64::try_from(sent).unwrap_or_default());
+    let age = SystemTime::now().duration_since(sent).unwrap_or_default();
+    format!("{} ago", HumanDuration(age))
+}

@@ -1,0 +1,77 @@
+//! What all commands have: settings from a file, help with examples, completions.
+
+use super::Site;
+use crate::servers::scratch;
+use serde_json::json;
+
+#[tokio::test]
+async fn settings_come_from_a_file_as_the_function_has_them() {
+    let mut site = Site::new(json!({}), false).await;
+    site.put("a", "1");
+    let mut variables = std::mem::take(&mut site.variables);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        let value = variables.remove(name).unwrap();
+        site.set(name, &value);
+    }
+    // Of the environment, which the file goes before; the log's level is this machine's.
+    site.set("BACKUP_BUCKET", "elsewhere");
+    variables.insert("LOG_LEVEL".to_owned(), "trace".to_owned());
+    let folder = scratch("settings");
+    let file = folder.join("settings.json");
+    std::fs::write(&file, json!(variables).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let ran = site
+        .run(&["backfill", "vk", "origin", "--settings", file])
+        .await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(site.store.keys("backup"), ["a"]);
+    assert!(!ran.err.contains("TRACE"), "{ran:?}");
+
+    std::fs::write(file, "{\"SECRETS\": hunter2}").unwrap();
+    let odd = site.run(&["doctor", "--settings", file]).await;
+    assert!(
+        odd.code == Some(2) && odd.err.contains("expected a JSON object"),
+        "{odd:?}"
+    );
+    assert!(!odd.err.contains("hunter2"), "{odd:?}");
+    let none = site.run(&["doctor", "--settings", "/nowhere.json"]).await;
+    assert!(
+        none.code == Some(2) && none.err.contains("cannot read /nowhere.json"),
+        "{none:?}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn every_command_has_help_with_examples_and_completions() {
+    let site = Site::new(json!({}), false).await;
+    for command in [
+        "audit",
+        "backfill",
+        "doctor",
+        "dead-letters",
+        "register",
+        "sign",
+        "completions",
+    ] {
+        let help = site.run(&[command, "--help"]).await;
+        assert!(
+            help.code == Some(0) && help.out.contains("Example"),
+            "{help:?}"
+        );
+        let codes = ["completions", "sign"].contains(&command) || help.out.contains("Exit codes");
+        assert!(codes, "{help:?}");
+    }
+    let whole = site.run(&["--help"]).await;
+    assert!(
+        whole.out.contains("--query Environment.Variables") && whole.out.contains("Exit codes"),
+        "{whole:?}"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = site.run(&["completions", shell]).await;
+        assert!(
+            completions.code == Some(0) && completions.out.contains("dead-letters"),
+            "{shell}"
+        );
+    }
+}
