@@ -206,20 +206,19 @@ impl Emulator {
     }
 
     /// Invokes the function, whose process dies after so much time if it has not answered by then, as a machine that fails
-    /// does. The answer is then what the emulator says of it, or nothing at all.
+    /// does. Where it died, now or since its last answer, the answer is what the emulator says of that, or null.
     pub(crate) fn invoke_dying(&self, event: &Value, after: Option<Duration>) -> Value {
-        let Some(after) = after else {
-            return self.invoke(event);
-        };
         let (answered, waits) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
-            scope.spawn(move || {
-                if waits.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    for pid in self.function_ids() {
-                        let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            if let Some(after) = after {
+                scope.spawn(move || {
+                    if waits.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
+                        for pid in self.function_ids() {
+                            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+                        }
                     }
-                }
-            });
+                });
+            }
             let answer = self.answer(event);
             drop(answered);
             serde_json::from_str(&answer).unwrap_or_default()
