@@ -150,7 +150,7 @@ impl App {
         let audits: Vec<_> = origins
             .map(|origin| (Job::Audit(origin), cause.clone()))
             .collect();
-        let count = audits.len();
+        let mut count = audits.len();
         let failed = match &self.queue {
             Some(queue) => {
                 let sent = queue::send(queue, audits.into_iter(), deadline).await;
@@ -160,9 +160,10 @@ impl App {
             }
             None => {
                 let mut failed = 0;
-                for audit in audits {
+                for (begun, audit) in audits.into_iter().enumerate() {
                     // What its time has not come for is the next tick's.
                     if Instant::now() >= deadline {
+                        count = begun;
                         break;
                     }
                     failed += usize::from(!self.audited_inline(audit, deadline).await);

@@ -2,7 +2,6 @@
 //! numbers from. Nothing is called and nothing waits. Values of dimensions are words of this program and the function's own
 //! name, never a key or a bucket: each combination is a metric that costs money for as long as it is written.
 
-use crate::domain::job::Outcome;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -155,16 +154,6 @@ impl Metrics {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Numbers are whole at any moment.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The word by which a job is counted that did not end.
-#[must_use]
-pub fn word<E>(done: &Result<Outcome, E>, goes_on: impl Fn(&E) -> bool) -> &'static str {
-    match done {
-        Ok(outcome) => outcome.word(),
-        Err(left) if goes_on(left) => "unfinished",
-        Err(_) => "failed",
     }
 }
 

@@ -89,10 +89,13 @@ impl App {
         if !run.ended {
             return Err("an audit of this bucket is under way: what it finds will be held again, or removed".to_owned());
         }
-        let removals = hints
-            .remove(&run)
-            .await
-            .map_err(|error| error.to_string())?;
+        let removed = hints.remove(&run).await;
+        let (removals, failed) = removed.map_err(|error| error.to_string())?;
+        if failed > 0 {
+            return Err(format!(
+                "{failed} of {removals} removals failed, the log says why: release them once more"
+            ));
+        }
         tracing::warn!(delivery.id = %cause.delivery, trace = cause.trace_id(), source = of.source, object.bucket = of.origin, removals, run = %run.id, "held removals are released");
         Ok(removals)
     }
@@ -143,28 +146,45 @@ impl Hints<'_> {
         Ok(0)
     }
 
-    /// Has the mirror look at what the origin lists no more. Returns how many keys. A file goes when all of it is done.
-    pub(super) async fn remove(&self, run: &Run) -> Result<u64, WorkError> {
-        let mut removals = 0;
+    /// Has the mirror look at what the origin lists no more. Returns how many keys, and of how many of them it failed. A file
+    /// goes when all of it is done.
+    async fn remove(&self, run: &Run) -> Result<(u64, usize), WorkError> {
+        let (mut all, mut failed) = (0, 0);
         for (file, count) in &run.files {
-            let found = self.state.read_file(file).await;
-            let Some((json, etag)) = found.map_err(WorkError::State)? else {
+            let Some((keys, etag)) = self.removals(file, *count).await? else {
                 continue;
             };
-            let keys = serde_json::from_slice::<Vec<String>>(&json).ok();
-            let keys = keys.filter(|keys| keys.len() as u64 == *count);
-            let keys = keys.ok_or(WorkError::NotOurs("a file of removals"))?;
-            if self.hint(keys).await? > 0 {
-                return Err(WorkError::OutOfTime("removals are left"));
-            }
-            removals += count;
-            let removed = self.state.remove_file(file, &etag).await;
-            match removed {
-                Err(error) if error.moved() => {}
-                removed => removed.map_err(WorkError::State)?,
+            all += count;
+            match self.hint(keys).await? {
+                0 => self.removed(file, &etag).await?,
+                some => failed += some,
             }
         }
-        Ok(removals)
+        Ok((all, failed))
+    }
+
+    /// The keys that a file of removals has; none where all of it was done.
+    pub(super) async fn removals(
+        &self,
+        file: &str,
+        count: u64,
+    ) -> Result<Option<(Vec<String>, ETag)>, WorkError> {
+        let found = self.state.read_file(file).await;
+        let Some((json, etag)) = found.map_err(WorkError::State)? else {
+            return Ok(None);
+        };
+        let keys = serde_json::from_slice::<Vec<String>>(&json).ok();
+        let keys = keys.filter(|keys| keys.len() as u64 == count);
+        let keys = keys.ok_or(WorkError::NotOurs("a file of removals"))?;
+        Ok(Some((keys, etag)))
+    }
+
+    /// All of a file of removals is done.
+    pub(super) async fn removed(&self, file: &str, etag: &ETag) -> Result<(), WorkError> {
+        match self.state.remove_file(file, etag).await {
+            Err(error) if error.moved() => Ok(()),
+            removed => removed.map(drop).map_err(WorkError::State),
+        }
     }
 }
 
@@ -197,7 +217,8 @@ impl Audit<'_> {
         let removals = run.removals();
         let held = self.sides.rule.hold.holds(removals, run.copies, run.keys);
         run.ended = true;
-        // First what follows from it: a worker that dies in between does it again.
+        // First what follows from it: a worker that dies in between does it again. What fails is logged, and the next audit
+        // finds it again.
         if held {
             self.hold(&run).await?;
         } else {
@@ -210,13 +231,19 @@ impl Audit<'_> {
             keys,
             copies,
             hints,
+            missed,
             foreign,
             unreadable,
             ..
         } = run;
-        let held_deletions = if held { removals } else { 0 };
-        self.hints.app.metrics.audit(hints, held_deletions);
-        tracing::info!(delivery.id = %self.hints.cause.delivery, trace = self.hints.cause.trace_id(), source = self.hints.of.source, object.bucket = self.hints.of.origin, keys, copies, hints, foreign, unreadable, removals, held, seconds = now - run.began, "audit");
+        // An origin that suddenly lists less has missed no event, perhaps.
+        let (held_deletions, missed) = if held {
+            (removals, missed)
+        } else {
+            (0, missed + removals)
+        };
+        self.hints.app.metrics.audit(missed, held_deletions);
+        tracing::info!(delivery.id = %self.hints.cause.delivery, trace = self.hints.cause.trace_id(), source = self.hints.of.source, object.bucket = self.hints.of.origin, keys, copies, hints, missed, foreign, unreadable, removals, held, seconds = now - run.began, "audit");
         Ok(if held {
             Outcome::Held
         } else {
@@ -245,9 +272,10 @@ impl Audit<'_> {
             match finding {
                 Finding::Alike => run.copies += 1,
                 Finding::Extra => extra.push(key),
-                Finding::Missing | Finding::Different => {
-                    run.copies += u64::from(finding == Finding::Different);
+                Finding::Missing | Finding::Different | Finding::Doubtful => {
+                    run.copies += u64::from(finding != Finding::Missing);
                     if changed.is_some_and(|changed| changed <= settled) {
+                        run.missed += u64::from(finding != Finding::Doubtful);
                         hints.push(key);
                     }
                 }

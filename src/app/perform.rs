@@ -12,7 +12,6 @@ use crate::domain::source::Source;
 use crate::domain::source::rule::BucketRule;
 use crate::domain::source::s3::S3Source;
 use crate::error::WorkError;
-use crate::metrics;
 use crate::mirror::{Mirror, Mirrored};
 use crate::summarise;
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -46,7 +45,7 @@ impl App {
                         .await;
                 let (done, calls) = done.unwrap_or((Err(WorkError::Panicked), 0));
                 let done = logged(&cause, &job, done, calls, started);
-                self.metrics.job(metrics::word(&done, WorkError::goes_on));
+                self.metrics.job(word(&done));
                 (job, done)
             })
             .buffer_unordered(JOBS_AT_A_TIME)
@@ -71,7 +70,10 @@ impl App {
             let secrets = self.secrets.get().await;
             match self.attempt(job, &secrets, cause, deadline).await {
                 Err(error) if error.denied() => match self.secrets.newer_than(&secrets).await {
-                    Some(newer) => self.attempt(job, &newer, cause, deadline).await,
+                    Some(newer) => {
+                        let cause = cause.again();
+                        self.attempt(job, &newer, &cause, deadline).await
+                    }
                     None => Err(error),
                 },
                 done => done,
@@ -121,6 +123,16 @@ impl App {
         };
         let rule = found.buckets.get(bucket);
         let rule = rule.ok_or_else(|| WorkError::NotConfigured(format!("{source}/{bucket}")))?;
+        if let Job::Mirror(object) = job
+            && !rule.covers(&object.key)
+        {
+            // It did when the job was sent, or the audit's file was written.
+            return Ok(Mirrored {
+                reason: Some("the rule leaves this key alone"),
+                ..Mirrored::without_bytes(Outcome::Ignored)
+            });
+        }
+        let mut cause = cause.clone();
         let known = secrets.of(source).map(|known| &known.access_keys[..]);
         let mut refused = missing(source, "an access key of the origin");
         for key in known.unwrap_or_default() {
@@ -140,18 +152,19 @@ impl App {
                         deadline,
                     };
                     match mirror.reconcile().boxed().await {
-                        Ok(done) => self.tell(object, rule, &done, cause).await.map(|()| done),
+                        Ok(done) => self.tell(object, rule, &done, &cause).await.map(|()| done),
                         failed => failed,
                     }
                 }
                 Job::Audit(of) => {
-                    let audit = self.audit(of, rule, [&origin, backup], cause, deadline);
+                    let audit = self.audit(of, rule, [&origin, backup], &cause, deadline);
                     audit.boxed().await.map(Mirrored::without_bytes)
                 }
                 Job::Summary(_) => unreachable!("a summary has no origin bucket"),
             };
             match done {
-                Err(error) if error.denied() => refused = error,
+                // It may have been let in for a part of the way.
+                Err(error) if error.denied() => (refused, cause) = (error, cause.again()),
                 done => return done,
             }
         }
@@ -224,6 +237,15 @@ impl App {
             bucket.clone(),
         ));
         bucket
+    }
+}
+
+/// The word by which a job is counted.
+fn word(done: &Result<Outcome, WorkError>) -> &'static str {
+    match done {
+        Ok(outcome) => outcome.word(),
+        Err(left) if left.goes_on() => "unfinished",
+        Err(_) => "failed",
     }
 }
 

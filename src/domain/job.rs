@@ -159,6 +159,15 @@ impl Cause {
         }
     }
 
+    /// The same, of one more attempt.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            again: true,
+            ..self.clone()
+        }
+    }
+
     /// The id of its trace, as the log names it.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {

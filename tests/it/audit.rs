@@ -316,3 +316,56 @@ async fn without_time_nothing_is_half_done() {
     world.tick().await;
     assert_eq!(world.store.keys("backup"), ["a"]);
 }
+
+#[tokio::test]
+async fn what_the_rule_leaves_alone_since_stays_when_removals_are_released() {
+    let world = World::resumable_with(json!({"hold": {"count": 0, "share": 0.0}})).await;
+    world.mirrored(&["archive/a", "b", "c"]).await;
+    for key in ["archive/a", "b"] {
+        world.remove(key);
+    }
+    world.tick().await;
+    assert_eq!(world.store.keys("backup").len(), 3, "held");
+    let now = world.another(json!({"exclude": ["archive/*"]})).await;
+    let release = json!({"hookwork": "release", "source": "vk", "bucket": "mcs1/origin"});
+    assert_eq!(dispatched(&now, &release).await, json!({"count": 2}));
+    assert_eq!(world.store.keys("backup"), ["archive/a", "c"]);
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_holds_up_no_other() {
+    let world = World::resumable().await;
+    world.mirrored(&["a", "locked", "z"]).await;
+    for key in ["a", "locked", "z"] {
+        world.remove(key);
+    }
+    world.put_old("new", "1");
+    let refused = Fault::Status(403, "AccessDenied");
+    world
+        .faults
+        .inject(On::every().of("DeleteObject").key("locked"), refused);
+    for _ in 0..2 {
+        let logs = Logs::new();
+        world.tick().await;
+        assert!(counted(&logs)["removals"].as_u64().unwrap() > 0, "it ends");
+        assert_eq!(world.store.keys("backup"), ["locked", "new"]);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_the_same_second_is_looked_at_and_not_said_to_be_missed() {
+    let world = World::resumable().await;
+    world.mirrored(&["a", "b"]).await;
+    world.age("backup", "a", 10 * HOUR);
+    world.put_old("lost", "1");
+    for missed in [1, 0] {
+        let logs = Logs::new();
+        world.tick().await;
+        let line = counted(&logs);
+        assert_eq!(
+            (&line["missed"], &line["hints"]),
+            (&json!(missed), &json!(missed + 1))
+        );
+        world.age("backup", "lost", 5 * HOUR);
+    }
+}

@@ -157,9 +157,13 @@ async fn of_what_is_left_as_it_is_nothing_is_told() {
 
 /// A worker, the store and the topic. Its queue is not there: what it says to it is not heard.
 async fn worker() -> (Store, hookwork::twin::faults::Faults, Topic, Arc<App>) {
+    worker_with(&secrets()).await
+}
+
+async fn worker_with(secrets: &Value) -> (Store, hookwork::twin::faults::Faults, Topic, Arc<App>) {
     let (store, faults, topic, _, [s3_url, topic_url, _]) = far_sides().await;
     let sources = json!({"vk": vk(&s3_url, notifying())});
-    let known = variables(&sources, &secrets(), "backup", Some("state"));
+    let known = variables(&sources, secrets, "backup", Some("state"));
     let queue = format!("{topic_url}/123456789012/jobs");
     let setting = |key: &str| match key {
         "QUEUE_URL" => Some(queue.clone()),
@@ -282,4 +286,18 @@ async fn a_subscriber_filters_by_outcome() {
         (&said["key"], &said["outcome"]),
         (&json!(key), &json!("deleted"))
     );
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_half_way_does_not_swallow_the_notice() {
+    let key = |id: &str| json!({"access_key_id": id, "secret_access_key": "local"});
+    let secrets = json!({"vk": {"keys": [key("local"), key("another")]}});
+    let (store, faults, topic, worker) = worker_with(&secrets).await;
+    store.put("origin", "a", "1");
+    // The look after the write.
+    let refused = Fault::Status(403, "AccessDenied");
+    let looks = On::nth(2).of("GetObject").bucket("origin");
+    faults.inject(looks, refused);
+    assert_eq!(work(&worker, &[message("a", 1, json!({}))]).await, 0);
+    assert_eq!(told(&topic.notices()), [pair("copied", "a")]);
 }

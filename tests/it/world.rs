@@ -56,6 +56,7 @@ pub(crate) struct World {
     pub(crate) topic: Topic,
     pub(crate) intdash: Intdash,
     app: Arc<App>,
+    urls: [String; 3],
 }
 
 /// The far sides alone, for a function that runs elsewhere.
@@ -182,17 +183,25 @@ impl World {
         settings: impl FnOnce(&str, &str) -> (Value, Value),
         state: Option<&str>,
     ) -> Self {
-        let (store, faults, topic, intdash, [s3_url, topic_url, intdash_url]) = far_sides().await;
-        let (sources, secrets) = settings(&s3_url, &intdash_url);
+        let (store, faults, topic, intdash, urls) = far_sides().await;
+        let (sources, secrets) = settings(&urls[0], &urls[2]);
         let setting = variables(&sources, &secrets, "backup", state);
-        let app = app(setting, &s3_url, &topic_url).await;
+        let app = app(setting, &urls[0], &urls[1]).await;
         Self {
             store,
             faults,
             topic,
             intdash,
             app,
+            urls,
         }
+    }
+
+    /// Another function of the same far sides, with this rule.
+    pub(crate) async fn another(&self, rule: Value) -> Arc<App> {
+        let sources = json!({"vk": vk(&self.urls[0], rule)});
+        let setting = variables(&sources, &secrets(), "backup", Some("state"));
+        app(setting, &self.urls[0], &self.urls[1]).await
     }
 
     pub(crate) fn app(&self) -> &Arc<App> {

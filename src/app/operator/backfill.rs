@@ -191,13 +191,13 @@ impl Filling<'_> {
                 if self.sides.rule.hold.holds(count, run.copies, run.keys) {
                     Removals::Held(count)
                 } else {
-                    let deadline = Instant::now() + OBJECT_TIMEOUT;
-                    let hints = self.app.hints(self.sides.of, &self.cause, deadline)?;
-                    Removals::Done(hints.remove(&run).await?)
+                    Removals::Done(self.remove(&run, at_a_time).await?)
                 }
             }
             _ => Removals::Left(count),
         };
+        // Removals among them.
+        let failed = self.failed.load(Ordering::Relaxed);
         if let Some(state) = state.filter(|_| failed == 0 && !stopped) {
             run.ended = true;
             let condition = kept.map_or(Condition::Absent, Condition::Unchanged);
@@ -214,6 +214,28 @@ impl Filling<'_> {
             stopped,
             resumed: false,
         })
+    }
+
+    /// Makes right what the origin lists no more. Returns of how many keys that went well; a file goes when all of it did.
+    async fn remove(&self, run: &Run, at_a_time: usize) -> Result<u64, WorkError> {
+        let deadline = Instant::now() + OBJECT_TIMEOUT;
+        let hints = self.app.hints(self.sides.of, &self.cause, deadline)?;
+        let mut done = 0;
+        for (file, count) in &run.files {
+            let Some((keys, etag)) = hints.removals(file, *count).await? else {
+                continue;
+            };
+            let before = self.failed.load(Ordering::Relaxed);
+            let work = stream::iter(keys);
+            work.for_each_concurrent(at_a_time, |key| self.mirror(key, 0))
+                .await;
+            let failed = self.failed.load(Ordering::Relaxed) - before;
+            done += count - failed;
+            if failed == 0 {
+                hints.removed(file, &etag).await?;
+            }
+        }
+        Ok(done)
     }
 
     /// A slice of both listings: hands what is to be looked at to the mirror, as fast as that takes it.
@@ -319,5 +341,8 @@ impl Filling<'_> {
 
 /// Whether the mirror is told to look at such a key.
 fn hints(finding: Finding) -> bool {
-    matches!(finding, Finding::Missing | Finding::Different)
+    matches!(
+        finding,
+        Finding::Missing | Finding::Different | Finding::Doubtful
+    )
 }
