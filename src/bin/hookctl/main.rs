@@ -78,7 +78,7 @@ async fn main() -> ExitCode {
     if let Some(file) = &cli.settings
         && let Err(problem) = settings::apply(file)
     {
-        eprintln!("error: {problem:#}");
+        print::complain("error", &format!("{problem:#}"));
         return ExitCode::from(ERROR);
     }
     // The local run has had its own code from the beginning: it works or it does not.
@@ -104,7 +104,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("error: {problem:#}");
+            print::complain("error", &format!("{problem:#}"));
             ExitCode::from(error)
         }
     }
