@@ -58,11 +58,6 @@ impl Sides<'_> {
         Ok(())
     }
 
-    /// The key in the backup.
-    pub(super) fn backup_key(&self, key: &str) -> String {
-        format!("{}{key}", self.rule.prefix)
-    }
-
     /// Whose these copies without an original are.
     pub(super) async fn whose(
         &self,
@@ -70,7 +65,7 @@ impl Sides<'_> {
     ) -> Result<Vec<(String, Whose)>, WorkError> {
         let origin = self.of.id();
         let looks = stream::iter(extra).map(async |key| {
-            let seen = self.backup.backup_state(&self.backup_key(&key)).await;
+            let seen = self.backup.backup_state(&self.rule.backup_key(&key)).await;
             (key, seen)
         });
         let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME).collect().await;

@@ -127,6 +127,8 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
         (400, Some("RequestTimeout")) => Kind::Unknown,
         // Archived: its bytes cannot be read where they lie.
         (403, Some("InvalidObjectState")) => Kind::Refused,
+        // So SQS and Secrets Manager say it.
+        (400, Some("AccessDenied" | "AccessDeniedException")) => Kind::Denied,
         (404, Some("NoSuchKey")) => Kind::NoSuchKey,
         (404, Some("NoSuchBucket")) => Kind::NoSuchBucket,
         (404, Some("NoSuchUpload")) => Kind::NoSuchUpload,
@@ -170,6 +172,8 @@ mod tests {
         assert_eq!(by_status(404, Some("NoSuchBucket")), Kind::NoSuchBucket);
         assert_eq!(by_status(404, None), Kind::NotFound);
         assert_eq!(by_status(403, None), Kind::Denied);
+        let sqs = by_status(400, Some("AccessDeniedException"));
+        assert_eq!(sqs, Kind::Denied);
     }
 
     #[test]

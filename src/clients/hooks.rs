@@ -4,6 +4,7 @@ use super::Aws;
 use super::error::{CallError, Kind, chain};
 use super::https::Https;
 use super::intdash::Intdash;
+use crate::domain::event::MeasurementRef;
 use crate::domain::secrets::AccessKey;
 use crate::domain::signature::Secret;
 use aws_sdk_s3::config::Credentials;
@@ -15,6 +16,7 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, Limited};
+use serde_json::Value;
 use std::time::SystemTime;
 
 /// The longest answer that is read, in bytes.
@@ -135,6 +137,23 @@ impl Intdash {
         json: String,
     ) -> Result<String, CallError> {
         self.ask("POST", path, token, json).await
+    }
+
+    /// Whether the server says, as intdash does, that it has no data of this measurement: 404 with its own JSON, which no proxy and
+    /// no other server behind the URL would send.
+    pub async fn knows_no(&self, of: &MeasurementRef, token: &Secret) -> bool {
+        let path = format!(
+            "/api/v1/projects/{}/data?name={}&idq=float64%3A*",
+            of.project, of.measurement
+        );
+        match self.ask("GET", &path, token, String::new()).await {
+            Err(error) if error.kind == Kind::NotFound => {
+                let json = error.cause.split_once(": ").map(|(_, json)| json);
+                let json: Option<Value> = json.and_then(|json| serde_json::from_str(json).ok());
+                json.is_some_and(|json| json.get("error").is_some())
+            }
+            _ => false,
+        }
     }
 
     async fn ask(

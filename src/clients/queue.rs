@@ -1,6 +1,7 @@
 //! The SQS queue of jobs, and the one of dead letters.
 
 use super::error::{CallError, Kind};
+use crate::domain::job::takes;
 use crate::domain::trace::Trace;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -104,7 +105,7 @@ impl Queue {
     ) -> Result<(), CallError> {
         let reason: String = reason
             .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if takes(c) { c } else { ' ' })
             .take(REASON_MAX)
             .collect();
         let reason = MessageAttributeValue::builder()

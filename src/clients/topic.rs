@@ -1,6 +1,7 @@
 //! The SNS topic that notices are published to.
 
 use super::error::CallError;
+use crate::domain::job::takes;
 use crate::domain::notice::Notice;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -80,8 +81,7 @@ fn cut(text: &str) -> String {
 
 /// What of a value an attribute may have.
 fn legal(value: &str) -> String {
-    let control = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
-    let legal: String = value.chars().filter(|c| !control(*c)).collect();
+    let legal: String = value.chars().filter(|c| takes(*c)).collect();
     legal[..legal.floor_char_boundary(VALUE_MAX)].to_owned()
 }
 

@@ -137,6 +137,12 @@ pub(super) fn sendable(json: &str) -> String {
         .replace('\u{ffff}', "\\uffff")
 }
 
+/// Whether SQS and SNS take this character in the value of an attribute, which has no way to escape one.
+#[must_use]
+pub fn takes(character: char) -> bool {
+    !(character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}'))
+}
+
 /// What a job is done for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {

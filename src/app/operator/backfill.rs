@@ -80,6 +80,12 @@ struct Filling<'a> {
 }
 
 impl App {
+    /// Whether a backfill removes copies whose original is gone: it notes them in the state bucket before.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// Has the mirror make right whatever the listings of an origin bucket and its backup say is not, `at_a_time` keys at a time.
     /// `stop` ends it after the keys in hand. The app must have no queue.
     ///

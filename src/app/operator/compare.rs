@@ -130,7 +130,7 @@ impl Sides<'_> {
 
     /// What the mirror would find of this key.
     async fn decided(&self, key: &str) -> Result<Option<Difference>, WorkError> {
-        let backup_key = self.backup_key(key);
+        let backup_key = self.rule.backup_key(key);
         let backup = async {
             let seen = self.backup.backup_state(&backup_key).await;
             seen.map_err(WorkError::Backup)

@@ -5,10 +5,14 @@ use super::super::App;
 use super::probe::{reads, writes};
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
+use crate::clients::letters::Depth;
 use crate::domain::event::{MeasurementRef, bucket_of};
 use crate::domain::source::Source;
 use crate::domain::source::s3::S3Source;
 use serde::Serialize;
+
+/// How long a function works at most, in seconds: Lambda's own limit.
+const WORK_MAX: u64 = 900;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,6 +70,14 @@ impl Check {
         }
     }
 
+    /// A call that only the doctor makes: that it is denied hinders nobody.
+    fn unseen(what: impl Into<String>, error: &CallError, advice: &str) -> Self {
+        match error.kind {
+            Kind::Denied => Self::warn(what, error.to_string(), advice),
+            _ => Self::failed(what, error, advice),
+        }
+    }
+
     /// A call that failed, and what to do about it where the far side answers, and is there.
     pub(super) fn failed(what: impl Into<String>, error: &CallError, advice: &str) -> Self {
         let advice = match error.kind {
@@ -117,10 +129,10 @@ impl App {
                     "notices go nowhere: subscribe to it, and confirm by the mail that comes",
                 ),
                 Ok(count) => Check::pass("topic", format!("{count} confirmed subscriptions")),
-                Err(error) => Check::failed(
+                Err(error) => Check::unseen(
                     "topic",
                     &error,
-                    "sns:GetTopicAttributes is denied; the function needs sns:Publish only",
+                    "allow yourself sns:GetTopicAttributes; the function needs sns:Publish only",
                 ),
             });
         }
@@ -209,6 +221,14 @@ impl App {
         let (Some(token), Some(server)) = (token, self.servers.get(name)) else {
             return;
         };
+        // The library's own error would quote the token.
+        if http::HeaderValue::from_str(token.expose()).is_err() {
+            return tell(Check::fail(
+                what,
+                "the api_token is no header value",
+                "it has a line break or another control character in it: put it without",
+            ));
+        }
         let nil = "00000000-0000-0000-0000-000000000000".to_owned();
         let nobody = MeasurementRef {
             source: name.to_owned(),
@@ -216,33 +236,48 @@ impl App {
             measurement: nil,
         };
         let asked = server.float64_values(&nobody, "*", token, |_| ()).await;
+        let answers = "answers, and takes the api_token";
         tell(match asked {
-            // Of a measurement that nobody made it has nothing, in whatever words.
-            Err(error) if error.kind != Kind::Refused => Check::failed(
+            Ok(()) => Check::pass(what, answers),
+            Err(error) if matches!(error.kind, Kind::Denied | Kind::Unknown) => Check::failed(
                 what,
                 &error,
                 "the server refuses the api_token: put one that is live",
             ),
-            _ => Check::pass(what, "answers, and takes the api_token"),
+            // Of a measurement that nobody made it has nothing, and says so as intdash does.
+            Err(_) if server.knows_no(&nobody, token).await => Check::pass(what, answers),
+            Err(error) => Check::warn(
+                what,
+                error.to_string(),
+                "this is not what an intdash server says of a measurement that nobody made: check the source's url",
+            ),
         });
     }
 
     async fn queues(&self, tell: Tell<'_>) {
+        let denied = "allow yourself sqs:GetQueueAttributes; the functions do without";
         match &self.queue {
             None => tell(Check::pass(
                 "queue",
                 "none: the work is done before the answer",
             )),
-            Some(queue) => tell(match queue.depth().await {
-                Ok(depth) => Check::pass(
-                    "queue",
-                    format!(
-                        "{} jobs wait, {} are worked at",
-                        depth.waiting, depth.hidden
-                    ),
-                ),
-                Err(error) => Check::failed("queue", &error, "sqs:GetQueueAttributes is denied"),
-            }),
+            Some(queue) => match queue.depth().await {
+                Ok(depth) => {
+                    let Depth {
+                        waiting, hidden, ..
+                    } = depth;
+                    let found = format!("{waiting} jobs wait, {hidden} are worked at");
+                    tell(Check::pass("queue", found));
+                    if depth.visibility < WORK_MAX {
+                        tell(Check::warn(
+                            "queue: visibility timeout",
+                            format!("{} s", depth.visibility),
+                            "the work takes up to 900 s: a job may come a second time before it is done; set it to more",
+                        ));
+                    }
+                }
+                Err(error) => tell(Check::unseen("queue", &error, denied)),
+            },
         }
         let Some(letters) = &self.dead_letters else {
             if self.queue.is_some() {
@@ -261,7 +296,7 @@ impl App {
                 "hookctl dead-letters list says which and why",
             ),
             Ok(_) => Check::pass("dead letters", "none"),
-            Err(error) => Check::failed("dead letters", &error, "sqs:GetQueueAttributes is denied"),
+            Err(error) => Check::unseen("dead letters", &error, denied),
         });
     }
 }

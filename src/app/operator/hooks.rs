@@ -12,13 +12,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+/// A URL of ours that a sender is told.
+#[derive(Debug)]
+struct Url {
+    whole: String,
+    /// What of it is not shown, and what is instead.
+    hidden: Option<(Secret, String)>,
+}
+
+impl Url {
+    /// A text without the secret segment.
+    fn redact(&self, text: &str) -> String {
+        match &self.hidden {
+            Some((hidden, shown)) => text.replace(hidden.expose(), shown),
+            None => text.to_owned(),
+        }
+    }
+}
+
 /// What is to be put at an object storage.
 #[derive(Debug)]
 pub struct Planned {
     /// The configuration with our hook in it.
     pub merged: Merged,
-    /// The secret segment of our URL, if there is one.
-    pub url_key: Option<Secret>,
+    url: Url,
     at: Notifications,
 }
 
@@ -26,10 +43,7 @@ impl Planned {
     /// As it may be shown: without the secret segment of our URL.
     #[must_use]
     pub fn shown(&self) -> String {
-        match &self.url_key {
-            Some(key) => self.merged.xml.replace(key.expose(), "[url_key]"),
-            None => self.merged.xml.clone(),
-        }
+        self.url.redact(&self.merged.xml)
     }
 
     /// Puts it. The storage shakes hands meanwhile.
@@ -38,10 +52,7 @@ impl Planned {
     /// A sentence.
     pub async fn put(&self) -> Result<(), String> {
         let put = self.at.put(self.merged.xml.clone()).await;
-        put.map_err(|error| match &self.url_key {
-            Some(key) => error.to_string().replace(key.expose(), "[url_key]"),
-            None => error.to_string(),
-        })
+        put.map_err(|error| self.url.redact(&error.to_string()))
     }
 }
 
@@ -69,10 +80,10 @@ impl App {
         prefix: Option<String>,
     ) -> Result<Planned, String> {
         let source = self.storage(&of.source)?;
-        let (url, url_key) = self.with_url_key(&of.source, url).await?;
+        let url = self.with_url_key(&of.source, url).await?;
         let hook = Hook {
             id: id.to_owned(),
-            url,
+            url: url.whole.clone(),
             prefix,
         };
         let keys = self.access_keys(&of.source).await;
@@ -85,11 +96,7 @@ impl App {
             match at.get().await {
                 Ok(existing) => {
                     let merged = merged(&existing, &hook)?;
-                    return Ok(Planned {
-                        merged,
-                        url_key,
-                        at,
-                    });
+                    return Ok(Planned { merged, url, at });
                 }
                 Err(error) => refused = error.to_string(),
             }
@@ -97,29 +104,40 @@ impl App {
         Err(refused)
     }
 
-    /// The URL with the source's `url_key` as its last segment, which is added where it is missing.
-    async fn with_url_key(
-        &self,
-        source: &str,
-        url: &str,
-    ) -> Result<(String, Option<Secret>), String> {
-        let parsed = url::Url::parse(url).map_err(|error| format!("{url} is no URL: {error}"))?;
+    /// The URL with the source's `url_key` as its last segment, which is added where it is missing. Where the settings know none, what
+    /// follows the source's name may be one all the same, and is not shown either.
+    async fn with_url_key(&self, source: &str, url: &str) -> Result<Url, String> {
+        // Whatever it is, it may have a secret in it.
+        let parsed = url::Url::parse(url).map_err(|error| format!("--url is no URL: {error}"))?;
         let secrets = self.secrets.get().await;
         let known = secrets.of(source);
         let known =
             known.ok_or_else(|| missing(source, "an entry: {} or its url_key").to_string())?;
         let Some(key) = &known.url_key else {
-            return Ok((url.to_owned(), None));
+            let hidden = url
+                .rsplit_once(&format!("/{source}/"))
+                .filter(|(_, rest)| !rest.is_empty())
+                .map(|(_, rest)| {
+                    let hidden = format!("/{source}/{rest}");
+                    (Secret::new(&hidden), format!("/{source}/[redacted]"))
+                });
+            return Ok(Url {
+                whole: url.to_owned(),
+                hidden,
+            });
         };
         let last = parsed.path_segments().and_then(|mut all| all.next_back());
-        let url = if last.is_some_and(|last| key.is(last)) {
+        let whole = if last.is_some_and(|last| key.is(last)) {
             url.to_owned()
         } else if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err("the URL has a query and lacks the url_key: write it whole".to_owned());
         } else {
             format!("{}/{}", url.trim_end_matches('/'), key.expose())
         };
-        Ok((url, Some(key.clone())))
+        Ok(Url {
+            whole,
+            hidden: Some((key.clone(), "[url_key]".to_owned())),
+        })
     }
 
     /// What a hook is made of at intdash, without its secret, for a human to see.
@@ -128,8 +146,10 @@ impl App {
     /// A sentence.
     pub async fn plan_intdash_hook(&self, source: &str, url: &str) -> Result<Value, String> {
         self.signing_secret(source).await?;
+        let url = self.with_url_key(source, url).await?;
+        let shown = url.redact(&url.whole);
         Ok(
-            json!({"url": url, "secret": "[the first of the source's secrets]", "measurements_event": true}),
+            json!({"url": shown, "secret": "[the first of the source's secrets]", "measurements_event": true}),
         )
     }
 
@@ -145,6 +165,7 @@ impl App {
         path: &str,
     ) -> Result<Option<String>, String> {
         let secret = self.signing_secret(source).await?;
+        let url = self.with_url_key(source, url).await?;
         let secrets = self.secrets.get().await;
         let token = secrets
             .of(source)
@@ -157,13 +178,16 @@ impl App {
         let known: Value = serde_json::from_str(&known)
             .map_err(|_| "the server's list of hooks is not JSON: is this the right --path?")?;
         let list = known.get("items").unwrap_or(&known).as_array();
-        let same = list.is_some_and(|list| list.iter().any(|hook| hook["url"] == url));
+        let same = list.is_some_and(|list| list.iter().any(|hook| hook["url"] == url.whole));
         if same {
             return Ok(None);
         }
-        let body = json!({"url": url, "secret": secret.expose(), "measurements_event": true});
+        let body = json!({"url": url.whole, "secret": secret.expose(), "measurements_event": true});
         let made = server.create_hook(path, token, body.to_string()).await;
-        let made = made.map_err(|error| error.to_string().replace(secret.expose(), "[secret]"))?;
+        let made = made.map_err(|error| {
+            let told = error.to_string().replace(secret.expose(), "[secret]");
+            url.redact(&told)
+        })?;
         let made: Value = serde_json::from_str(&made).unwrap_or_default();
         let id = made["uuid"].as_str().or(made["hook_uuid"].as_str());
         Ok(Some(id.unwrap_or("(without a uuid)").to_owned()))
@@ -182,20 +206,18 @@ impl App {
     /// A sentence.
     pub async fn signed(&self, source: &str, url: &str, body: Vec<u8>) -> Result<Signed, String> {
         let json = ("content-type", "application/json".to_owned());
+        let url = self.with_url_key(source, url).await?.whole;
         match self.source(source)? {
-            Source::S3(_) => {
-                let (url, _) = self.with_url_key(source, url).await?;
-                Ok(Signed {
-                    url,
-                    headers: vec![json],
-                    body,
-                })
-            }
+            Source::S3(_) => Ok(Signed {
+                url,
+                headers: vec![json],
+                body,
+            }),
             Source::Intdash(_) => {
                 let secret = self.signing_secret(source).await?;
                 let signature = STANDARD.encode(hmac_sha256(secret.expose().as_bytes(), &body));
                 Ok(Signed {
-                    url: url.to_owned(),
+                    url,
                     headers: vec![json, (SIGNATURE_HEADER, signature)],
                     body,
                 })

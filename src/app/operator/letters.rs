@@ -2,7 +2,6 @@
 //! between, it is there twice, and jobs are idempotent.
 
 use super::super::App;
-use super::now;
 use crate::clients::error::CallError;
 use crate::clients::letters::Received;
 use crate::clients::queue::Queue;
@@ -17,6 +16,8 @@ use std::time::Duration;
 const HIDDEN: Duration = Duration::from_secs(120);
 /// Of a message that the queue itself gave up, without a word.
 const REASON: &str = "received too often";
+/// Why one is left whose job was sent in the same run.
+const TWICE: &str = "the same job was just sent: it was here twice, or has failed again at once";
 /// Calls at a time.
 const CALLS_AT_A_TIME: usize = 16;
 
@@ -86,6 +87,17 @@ impl Which {
     }
 }
 
+/// What a look at the dead letters found.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// Those that were wanted.
+    pub letters: Vec<Letter>,
+    /// Whether there are no more.
+    pub all: bool,
+    /// Why some of them stay hidden for a while.
+    pub hidden: Option<String>,
+}
+
 /// What became of dead letters that were to be put back.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Redriven {
@@ -95,43 +107,57 @@ pub struct Redriven {
     pub left: Vec<(Letter, String)>,
     /// Those that nobody found, as they were named.
     pub unknown: Vec<String>,
+    /// Why it ended before all were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broke_off: Option<String>,
+    /// Why some of those that are left stay hidden for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<String>,
 }
 
 impl App {
-    /// The first `most` dead letters, and whether these are all. Whatever was looked at is put back.
+    /// The first `most` dead letters. Whatever was looked at is put back; where that fails, they are told all the same.
     ///
     /// # Errors
     /// A sentence.
-    pub async fn dead_letters(&self, most: usize) -> Result<(Vec<Letter>, bool), String> {
+    pub async fn dead_letters(&self, most: usize) -> Result<Looked, String> {
         let queue = self.letters()?;
         let (seen, all) = look(queue, most, |_| true).await;
-        put_back(queue, &seen).await?;
-        let all = all.map_err(|error| error.to_string())?;
-        Ok((seen.iter().map(Letter::of).collect(), all))
+        let hidden = put_back(queue, &seen).await;
+        Ok(Looked {
+            letters: seen.iter().map(Letter::of).collect(),
+            all: all.map_err(|error| error.to_string())?,
+            hidden,
+        })
     }
 
-    /// One dead letter, if it is there. Whatever was looked at is put back.
+    /// One dead letter, if it is there, looked for among the first `most`.
     ///
     /// # Errors
     /// A sentence.
-    pub async fn dead_letter(&self, id: &str, most: usize) -> Result<Option<Letter>, String> {
+    pub async fn dead_letter(&self, id: &str, most: usize) -> Result<Looked, String> {
         let queue = self.letters()?;
         let (seen, all) = look(queue, most, |seen| !seen.iter().any(|one| one.id == id)).await;
-        put_back(queue, &seen).await?;
-        all.map_err(|error| error.to_string())?;
-        Ok(seen.iter().find(|one| one.id == id).map(Letter::of))
+        let hidden = put_back(queue, &seen).await;
+        let found = seen.iter().find(|one| one.id == id).map(Letter::of);
+        Ok(Looked {
+            letters: found.into_iter().collect(),
+            all: all.map_err(|error| error.to_string())?,
+            hidden,
+        })
     }
 
-    /// Sends dead letters to the queue, and removes each where it lay once the queue has it. What comes in meanwhile is left.
+    /// Sends dead letters to the queue, and removes each where it lay once the queue has it. The same job is sent once: one
+    /// that fails again at once, and comes back under another id, is left.
     ///
     /// # Errors
-    /// A sentence. What was put back by then is in both places, or in the queue alone.
+    /// A sentence: nothing was looked at.
     pub async fn redrive(&self, which: &Which, most: usize) -> Result<Redriven, String> {
         let letters = self.letters()?;
         let queue = self.queue.as_ref();
         let queue = queue.ok_or("QUEUE_URL is not set: there is no queue to put them into")?;
-        let began = now();
         let (mut done, mut looked, mut others) = (Redriven::default(), HashSet::new(), Vec::new());
+        let mut bodies = HashSet::new();
         while looked.len() < most {
             let wanted = match which {
                 Which::These(ids) => ids.iter().any(|id| !looked.contains(id)),
@@ -145,15 +171,28 @@ impl App {
             let batch = match batch {
                 Ok(batch) if batch.is_empty() => break,
                 Ok(batch) => batch,
+                // What was moved by then is told all the same.
                 Err(error) => {
-                    put_back(letters, &others).await?;
-                    return Err(error.to_string());
+                    done.broke_off = Some(error.to_string());
+                    break;
                 }
             };
-            let (ours, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|one| {
-                looked.insert(one.id.clone()) && which.has(&Letter::of(one)) && one.sent <= began
-            });
+            // The second time that one comes, all have been seen.
+            let seen = batch.iter().all(|one| looked.contains(&one.id));
+            let (wanted, rest): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                .partition(|one| looked.insert(one.id.clone()) && which.has(&Letter::of(one)));
             others.extend(rest);
+            if seen {
+                break;
+            }
+            let (ours, twice): (Vec<_>, Vec<_>) = wanted
+                .into_iter()
+                .partition(|one| bodies.insert(one.body.clone()));
+            for one in twice {
+                done.left.push((Letter::of(&one), TWICE.to_owned()));
+                others.push(one);
+            }
             // With its reason: the worker takes it for one that was tried before.
             let sent = ours.iter().map(|one| {
                 let reason = one.reason.as_deref().unwrap_or(REASON);
@@ -178,7 +217,7 @@ impl App {
                 }
             }
         }
-        put_back(letters, &others).await?;
+        done.hidden = put_back(letters, &others).await;
         if let Which::All = which {
             let unreadable = others
                 .iter()
@@ -188,7 +227,9 @@ impl App {
             done.left
                 .extend(unreadable.map(|letter| (letter, why.to_owned())));
         }
-        if let Which::These(ids) = which {
+        if let Which::These(ids) = which
+            && done.broke_off.is_none()
+        {
             done.unknown = ids.difference(&looked).cloned().collect();
         }
         Ok(done)
@@ -225,15 +266,13 @@ async fn look(
     (seen, Ok(false))
 }
 
-/// Makes what was looked at visible again; else it would be when its time is up.
-async fn put_back(queue: &Queue, seen: &[Received]) -> Result<(), String> {
+/// Makes what was looked at visible again; else it would be when its time is up. Says why it could not.
+async fn put_back(queue: &Queue, seen: &[Received]) -> Option<String> {
     let shown = stream::iter(seen).map(|one| queue.hide(&one.receipt_handle, Duration::ZERO));
     let shown: Vec<_> = shown.buffer_unordered(CALLS_AT_A_TIME).collect().await;
     let failed = shown.into_iter().find_map(Result::err);
-    failed.map_or(Ok(()), |error| {
+    failed.map(|error| {
         let seconds = HIDDEN.as_secs();
-        Err(format!(
-            "some dead letters stay hidden for {seconds} s: {error}"
-        ))
+        format!("some dead letters stay hidden for {seconds} s: {error}")
     })
 }

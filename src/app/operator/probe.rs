@@ -281,7 +281,7 @@ pub(super) async fn writes(
         wrongs.push("If-Match is ignored on writes");
     }
     let ignored = bucket.delete(&key, &other).await;
-    if !unmet(&ignored) && !origin {
+    if !unmet(&ignored) {
         wrongs.push("If-Match is ignored on removals");
     }
     let seen = bucket.backup_state(&key).await;
@@ -298,10 +298,14 @@ pub(super) async fn writes(
             &error,
             &format!("s3:DeleteObject is needed; remove the probe by hand: {key}"),
         )),
-        // An origin is only read: what it makes of conditions on writes does not matter.
-        Ok(()) if wrongs.is_empty() || origin => tell(Check::pass(
+        Ok(()) if wrongs.is_empty() => tell(Check::pass(
             what,
             "a probe was put and removed, and every condition was kept",
+        )),
+        Ok(()) if origin => tell(Check::warn(
+            what,
+            format!("a probe was put and removed; {}", wrongs.join("; ")),
+            "an origin is only read, so that the mirror does not rest on it; keys that can only read are enough",
         )),
         Ok(()) => tell(Check::fail(
             what,

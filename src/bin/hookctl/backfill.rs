@@ -15,7 +15,7 @@ use hookwork::app::operator::backfill::{Filled, Progress, Removals};
 use hookwork::domain::event::OriginRef;
 use hookwork::domain::job::Outcome;
 
-use crate::print::{Printer, clean};
+use crate::print::{Printer, clean, complain};
 use crate::{ERROR, FOUND, settings};
 
 /// What an object costs beside its bytes, in bytes: the calls for it. Only the time left is told by it.
@@ -82,7 +82,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         };
         // What one bucket lacks stops no other.
         let code = ended.unwrap_or_else(|problem| {
-            eprintln!("error: {}: {problem:#}", of.id());
+            complain("error", &format!("{}: {problem:#}", of.id()));
             ERROR
         });
         worst = worst.max(code);
@@ -108,6 +108,11 @@ async fn pretend(app: &Arc<App>, of: &OriginRef, json: bool, printer: &Printer) 
         .compare(of, false, |differing| {
             let Some(remedy) = differing.difference.remedy() else {
                 return;
+            };
+            // Without a state bucket a run removes nothing.
+            let remedy = match remedy {
+                "remove" if !app.removes() => "left",
+                remedy => remedy,
             };
             if remedy == "copy" {
                 objects += 1;
@@ -146,7 +151,8 @@ struct Tally {
     found: (u64, u64),
     surveyed: bool,
     done: (u64, u64),
-    copied: (u64, u64),
+    /// Objects that are right since, and their sizes: one whose bytes were there already is among them.
+    made_right: (u64, u64),
     failures: Vec<(String, String)>,
 }
 
@@ -184,7 +190,7 @@ async fn fill(
     }
     let filled = filled?;
     if options.json {
-        let (objects, bytes) = tally.copied;
+        let (objects, bytes) = tally.made_right;
         let (removed, held, left) = match filled.removals {
             Removals::None => (0, 0, 0),
             Removals::Done(count) => (count, 0, 0),
@@ -197,7 +203,7 @@ async fn fill(
             .map(|(key, why)| json!({"key": key, "why": why}))
             .collect();
         let line = json!({
-            "source": of.source, "bucket": of.origin, "keys": filled.keys, "copied": objects, "copied_bytes": bytes,
+            "source": of.source, "bucket": of.origin, "keys": filled.keys, "made_right": objects, "objects_bytes": bytes,
             "failed": filled.failed, "failures": failures, "foreign": filled.foreign, "removals": removed, "held": held,
             "left": left, "stopped": filled.stopped, "resumed": filled.resumed, "seconds": took.as_secs_f64(),
         });
@@ -220,8 +226,8 @@ impl Tally {
                 self.done.0 += 1;
                 self.done.1 += size;
                 if outcome == Outcome::Copied {
-                    self.copied.0 += 1;
-                    self.copied.1 += size;
+                    self.made_right.0 += 1;
+                    self.made_right.1 += size;
                 }
             }
             Progress::Failed(key, size, error) => {
@@ -277,14 +283,14 @@ fn style() -> Result<ProgressStyle> {
 
 /// What has become of it, in words.
 fn summary(printer: &Printer, of: &OriginRef, tally: &Tally, filled: &Filled, took: Duration) {
-    let (objects, bytes) = tally.copied;
+    let (objects, bytes) = tally.made_right;
     let resumed = if filled.resumed {
         ", going on with a run that had begun"
     } else {
         ""
     };
     printer.line(&format!(
-        "{}: {} of {} objects copied, {}, in {:.1} s{resumed}",
+        "{}: {} of {} objects made right, {} in size, in {:.1} s{resumed}",
         of.id(),
         HumanCount(objects),
         HumanCount(filled.keys),

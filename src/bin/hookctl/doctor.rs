@@ -150,14 +150,15 @@ async fn shake(asked: &Handshake, printer: &Printer) -> Result<ExitCode> {
             printer.line(&format!("{mark} {signature}  {}", clean(url)));
         }
         if !allowed {
-            printer.line(&format!("The bucket {project}/{bucket} is not on the allow-list of {}: its handshake is refused with 403.", asked.source));
+            printer.line(&format!("The bucket {}/{} is not on the allow-list of {}: its handshake is refused with 403.", clean(project), clean(bucket), asked.source));
         }
         match (&matching, &asked.signature, &source.url) {
             (Some(url), _, Some(known)) if url == known => {
                 printer.line("It matches what the source's `url` says: all is well.");
             }
             (Some(url), _, _) => printer.line(&format!(
-                "VK signed {url}: set the source's \"url\" to exactly this."
+                "VK signed {}: set the source's \"url\" to exactly this.",
+                clean(url)
             )),
             (None, Some(_), _) => {
                 printer.line("None matches: was it another URL, or another handshake?");

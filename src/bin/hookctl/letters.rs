@@ -10,8 +10,8 @@ use serde_json::json;
 
 use hookwork::app::operator::letters::{Letter, Which};
 
-use crate::print::{Printer, clean};
-use crate::{FOUND, settings};
+use crate::print::{Printer, clean, complain};
+use crate::{ERROR, FOUND, settings};
 
 /// So many dead letters are looked at, unless more are asked for.
 const MOST: usize = 1000;
@@ -70,7 +70,9 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     let failed = |problem: String| anyhow!(problem);
     let found = match command {
         Command::List(look) => {
-            let (letters, all) = app.dead_letters(look.most).await.map_err(failed)?;
+            let looked = app.dead_letters(look.most).await.map_err(failed)?;
+            let (letters, all) = (looked.letters, looked.all);
+            warn(looked.hidden.as_deref());
             if look.json {
                 printer.line(&json!({"dead_letters": letters, "all": all}).to_string());
             } else {
@@ -79,8 +81,9 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
             !letters.is_empty()
         }
         Command::Show { id, look } => {
-            let letter = app.dead_letter(id, look.most).await.map_err(failed)?;
-            let letter = letter.ok_or_else(|| {
+            let looked = app.dead_letter(id, look.most).await.map_err(failed)?;
+            warn(looked.hidden.as_deref());
+            let letter = looked.letters.into_iter().next().ok_or_else(|| {
                 anyhow!("there is no dead letter {id} among the first {}", look.most)
             })?;
             if look.json {
@@ -97,16 +100,21 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
                 Which::These(ids.iter().cloned().collect())
             };
             let done = app.redrive(&which, look.most).await.map_err(failed)?;
+            warn(done.hidden.as_deref());
             if look.json {
                 printer.line(&json!(done).to_string());
             } else {
                 for letter in &done.redriven {
-                    printer.line(&format!("redriven  {}  {}", letter.id, about(letter)));
+                    printer.line(&format!(
+                        "redriven  {}  {}",
+                        clean(&letter.id),
+                        about(letter)
+                    ));
                 }
                 for (letter, why) in &done.left {
                     printer.line(&format!(
                         "left      {}  {}: {}",
-                        letter.id,
+                        clean(&letter.id),
                         about(letter),
                         clean(why)
                     ));
@@ -120,6 +128,10 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
                     done.left.len()
                 ));
             }
+            if let Some(problem) = &done.broke_off {
+                complain("error", problem);
+                return Ok(ExitCode::from(ERROR));
+            }
             !(done.left.is_empty() && done.unknown.is_empty())
         }
     };
@@ -130,6 +142,12 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     })
 }
 
+fn warn(problem: Option<&str>) {
+    if let Some(problem) = problem {
+        complain("warning", problem);
+    }
+}
+
 fn list(printer: &Printer, letters: &[Letter], all: bool) {
     if letters.is_empty() {
         printer.line("There are no dead letters.");
@@ -138,7 +156,7 @@ fn list(printer: &Printer, letters: &[Letter], all: bool) {
     for letter in letters {
         printer.line(&format!(
             "{}  {}  received {} times, sent {}",
-            letter.id,
+            clean(&letter.id),
             about(letter),
             letter.receives,
             ago(letter.sent)

@@ -28,8 +28,9 @@ const SETTINGS: &str = "\
 Settings are the function's own variables (SOURCES, SECRETS or SECRETS_ARN, BACKUP_BUCKET, STATE_BUCKET, QUEUE_URL,
 DEAD_LETTERS_URL, SNS_TOPIC_ARN, AWS_*), from the environment or, with --settings, as the function has them:
 
-  aws lambda get-function-configuration --function-name <WorkerName> --query Environment.Variables > settings.json
-  hookctl --settings settings.json doctor
+  aws lambda get-function-configuration --function-name <WorkerName> --query Environment.Variables > worker.json
+  aws lambda get-function-configuration --function-name <FunctionName> --query Environment.Variables > receiver.json
+  hookctl --settings worker.json --settings receiver.json doctor
 
 Exit codes: 0 all is well; 1 something was found, or is left to do; 2 it could not be done.";
 
@@ -37,9 +38,10 @@ Exit codes: 0 all is well; 1 something was found, or is left to do; 2 it could n
 #[derive(Debug, Parser)]
 #[command(name = "hookctl", version, about, long_about = None, after_help = SETTINGS)]
 struct Cli {
-    /// A JSON object of variables, which go before those of the environment
+    /// A JSON object of variables, which go before those of the environment. May be given again: a later file fills what earlier
+    /// ones lack, and the secrets of all count
     #[arg(long, global = true, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    settings: Vec<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -75,10 +77,8 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(file) = &cli.settings
-        && let Err(problem) = settings::apply(file)
-    {
-        eprintln!("error: {problem:#}");
+    if let Err(problem) = settings::apply(&cli.settings) {
+        print::complain("error", &format!("{problem:#}"));
         return ExitCode::from(ERROR);
     }
     // The local run has had its own code from the beginning: it works or it does not.
@@ -104,7 +104,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("error: {problem:#}");
+            print::complain("error", &format!("{problem:#}"));
             ExitCode::from(error)
         }
     }

@@ -208,7 +208,7 @@ fn milliseconds(took: Duration) -> String {
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if character.is_control() || reorders(character) {
             // Writing to a String cannot fail.
             write!(clean, "{}", character.escape_default()).ok();
         } else {
@@ -216,6 +216,22 @@ pub(crate) fn clean(text: &str) -> String {
         }
     }
     clean
+}
+
+/// The same of a text of many lines, which stay.
+pub(crate) fn clean_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(clean).collect();
+    lines.join("\n")
+}
+
+/// Says on stderr what went wrong, which may be in a far side's words.
+pub(crate) fn complain(label: &str, problem: &str) {
+    eprintln!("{label}: {}", clean_lines(problem));
+}
+
+/// Whether a terminal would show what follows, or came before, in another order or on another line.
+fn reorders(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The rows of `text`, broken between words where there is a place to.
@@ -243,6 +259,8 @@ mod tests {
     fn shows_control_characters_instead_of_obeying_them() {
         assert_eq!(clean("a\x1b[2Jb\r"), "a\\u{1b}[2Jb\\r");
         assert_eq!(clean("ключ"), "ключ");
+        assert_eq!(clean("a\u{9b}2J\u{202e}b"), "a\\u{9b}2J\\u{202e}b");
+        assert_eq!(clean_lines("<a>\r\n\x1b[2J\n"), "<a>\n\\u{1b}[2J");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::print::Printer;
+use crate::print::{Printer, clean, clean_lines};
 use crate::{FOUND, settings};
 
 /// `hookctl register …`
@@ -144,8 +144,9 @@ impl Sending {
         if self.json {
             printer.line(&json!({"what": what, "sends": shown}).to_string());
         } else {
-            printer.line(what);
-            printer.line(shown.trim_end());
+            printer.line(&clean(what));
+            // An object storage's own words, which nobody has looked at yet.
+            printer.line(&clean_lines(shown.trim_end()));
         }
         if self.dry_run || self.yes {
             return Ok(!self.dry_run);
@@ -169,6 +170,6 @@ impl Sending {
 
     fn told(&self, printer: &Printer, told: &str) {
         let json = json!({"told": told}).to_string();
-        printer.line(if self.json { &json } else { told });
+        printer.line(&if self.json { json } else { clean(told) });
     }
 }

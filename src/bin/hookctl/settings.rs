@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -17,30 +17,57 @@ const APPLIED: &str = "HOOKCTL_SETTINGS_APPLIED";
 /// What this machine is taken to have for small objects, in MiB; a function is told its own.
 const MEMORY_MIB: usize = 512;
 
-/// Starts this program anew with the file's variables before those of the environment. That is the one way in which the SDK's own
+/// The variable that names secrets, separated by commas: those of all files count.
+const SECRETS: &str = "SECRETS_ARN";
+
+/// Starts this program anew with the files' variables before those of the environment. That is the one way in which the SDK's own
 /// variables among them count too: it reads the process's.
 ///
 /// # Errors
-/// The file is no JSON object of strings, or the program cannot be started anew.
-pub(crate) fn apply(file: &Path) -> Result<()> {
-    if std::env::var_os(APPLIED).is_some() {
+/// A file is no JSON object of strings, or the program cannot be started anew.
+pub(crate) fn apply(files: &[PathBuf]) -> Result<()> {
+    if files.is_empty() || std::env::var_os(APPLIED).is_some() {
         return Ok(());
     }
-    let shown = file.display();
-    let json = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
-    // The parser's own error would quote what it found, which may be a secret.
-    let Ok(variables) = serde_json::from_str::<BTreeMap<String, String>>(&json) else {
-        bail!("{shown}: expected a JSON object, variable → value, both strings");
-    };
+    let mut variables = BTreeMap::new();
+    for file in files {
+        join(&mut variables, read(file)?);
+    }
     let mut again = Command::new(std::env::current_exe().context("cannot find this program")?);
     again.args(std::env::args_os().skip(1)).env(APPLIED, "1");
     // How much the function logs says nothing about this terminal.
-    again.envs(
-        variables
-            .into_iter()
-            .filter(|(name, _)| name != "LOG_LEVEL"),
-    );
+    variables.remove("LOG_LEVEL");
+    again.envs(variables);
     Err(again.exec()).context("cannot start anew with the file's variables")
+}
+
+fn read(file: &Path) -> Result<BTreeMap<String, String>> {
+    let shown = file.display();
+    let json = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    // The parser's own error would quote what it found, which may be a secret.
+    let Ok(variables) = serde_json::from_str(&json) else {
+        bail!("{shown}: expected a JSON object, variable → value, both strings");
+    };
+    Ok(variables)
+}
+
+/// Fills what is lacking from another file. Each function of a stack has a secret of its own: both are read.
+fn join(variables: &mut BTreeMap<String, String>, more: BTreeMap<String, String>) {
+    for (name, value) in more {
+        let known = variables.entry(name.clone()).or_default();
+        if known.trim().is_empty() {
+            *known = value;
+        } else if name == SECRETS {
+            let mut ids: Vec<&str> = Vec::new();
+            let all = known.split(',').chain(value.split(',')).map(str::trim);
+            for id in all.filter(|id| !id.is_empty()) {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            *known = ids.join(",");
+        }
+    }
 }
 
 /// The settings.
@@ -73,4 +100,36 @@ pub(crate) async fn app_without_queue() -> Result<Arc<App>> {
         ..config()?
     };
     Ok(App::new(config, Aws::from_environment().await))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_files_fill_what_is_lacking_and_all_secrets_count() {
+        let of = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let mut all = of(&[("SECRETS_ARN", "a, b"), ("SOURCES", "1"), ("QUEUE_URL", "")]);
+        join(
+            &mut all,
+            of(&[
+                ("SECRETS_ARN", "b,c"),
+                ("SOURCES", "2"),
+                ("QUEUE_URL", "q"),
+                ("STATE_BUCKET", "s"),
+            ]),
+        );
+        let expected = of(&[
+            ("SECRETS_ARN", "a,b,c"),
+            ("SOURCES", "1"),
+            ("QUEUE_URL", "q"),
+            ("STATE_BUCKET", "s"),
+        ]);
+        assert_eq!(all, expected);
+    }
 }

@@ -20,8 +20,8 @@ const BODY_MAX: u64 = 6 << 20;
 /// The options of `hookctl sign`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-No secret is printed, but for the signature that is made with it, and for the url_key of an object storage: it is a part of the
-URL, and necessarily in the line. Do not paste that line where others read.
+No secret is printed, but for the signature that is made with it, and for the url_key of the source: it is a part of the URL,
+and necessarily in the line. Do not paste that line where others read.
 
 Examples:
   hookctl sign intdash --url https://x.example/hooks/intdash --body delivery.json | sh

@@ -65,12 +65,12 @@ async fn killed_in_the_middle_it_goes_on_and_copies_nothing_twice() {
             .filter(|(_, writes)| *writes > 1)
             .collect();
         assert!(twice.len() <= 8, "only those in hand: {twice:?}");
-        assert!(ran.last()["copied"].as_u64().unwrap() <= 301 - before as u64);
+        assert!(ran.last()["made_right"].as_u64().unwrap() <= 301 - before as u64);
 
         let writes = site.faults.count("PutObject") - site.store.keys("state").len();
         let again = site.filled(&[]).await;
         assert_eq!(
-            (again.code, &again.last()["copied"]),
+            (again.code, &again.last()["made_right"]),
             (Some(0), &json!(0)),
             "{again:?}"
         );
@@ -177,7 +177,7 @@ async fn what_fails_is_told_by_name_and_stops_nothing() {
     site.faults.clear();
     let ran = site.filled(&[]).await;
     assert_eq!(
-        (ran.code, &ran.last()["copied"]),
+        (ran.code, &ran.last()["made_right"]),
         (Some(0), &json!(1)),
         "{ran:?}"
     );
@@ -208,7 +208,7 @@ async fn one_bucket_that_fails_does_not_stop_the_next_and_denied_is_an_error() {
     site.age("backup", "a", 20 * HOUR);
     let ran = site.filled(&[]).await;
     assert_eq!(
-        (ran.code, &ran.last()["copied"]),
+        (ran.code, &ran.last()["made_right"]),
         (Some(0), &json!(0)),
         "a doubt of the listings is only looked at"
     );

@@ -253,7 +253,10 @@ async fn says_the_same_of_seaweedfs() {
     assert_eq!(code, Some(0));
     let ran = site.run(&["backfill", "vk", &origin]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("1 of 1 objects copied, 6 B"), "{ran:?}");
+    assert!(
+        ran.out.contains("1 of 1 objects made right, 6 B"),
+        "{ran:?}"
+    );
     assert_eq!(
         site.run(&["audit", "vk", &origin, "--thorough"]).await.code,
         Some(0)
