@@ -138,6 +138,10 @@ async fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
         assert!(ran.out.contains(line), "{line}: {}", ran.out);
     }
     assert_eq!((site.bodies("backup"), site.bodies("state")), before);
+    let mut site = site;
+    site.variables.remove("STATE_BUCKET");
+    let ran = site.run(&["backfill", "vk", "origin", "--dry-run"]).await;
+    assert!(ran.out.contains(" left           1 B  gone"), "{ran:?}");
 }
 
 #[tokio::test]

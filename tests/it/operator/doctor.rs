@@ -309,3 +309,34 @@ async fn finds_the_spelling_of_the_url_that_was_signed() {
         "{none:?}"
     );
 }
+
+#[tokio::test]
+async fn takes_for_intdash_what_answers_as_intdash_does() {
+    for (body, verdict) in [
+        (r#"{"error":"not_found","error_description":"no"}"#, "pass"),
+        ("<html>not here</html>", "warn"),
+    ] {
+        let router = axum::Router::new().fallback(axum::routing::any(async move || {
+            (http::StatusCode::NOT_FOUND, body)
+        }));
+        let url = super::hooks::listening(router).await;
+        let mut site = Site::new(json!({}), false).await;
+        let sources = json!({"intdash": {"kind": "intdash", "url": url}});
+        site.set("SOURCES", &sources.to_string());
+        let (_, checks) = examined(&site, &[]).await;
+        let found = checks
+            .iter()
+            .find(|(_, said)| said.starts_with("source intdash: server"));
+        assert_eq!(found.unwrap().0, verdict, "{checks:?}");
+        let secrets = json!({"intdash": {"secrets": ["s"], "api_token": "a\u{7}b"}});
+        site.set("SECRETS", &secrets.to_string());
+        let (_, checks) = examined(&site, &[]).await;
+        let failed = failures(&checks);
+        assert!(
+            failed
+                .iter()
+                .any(|said| said.contains("is no header value")),
+            "{checks:?}"
+        );
+    }
+}

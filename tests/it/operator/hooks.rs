@@ -29,7 +29,7 @@ impl Far {
     }
 }
 
-async fn listening(router: axum::Router) -> String {
+pub(super) async fn listening(router: axum::Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -157,6 +157,25 @@ async fn a_hook_of_vk_is_written_beside_the_others_and_only_when_confirmed() {
     );
     assert_eq!(far.has(), put);
 
+    // What the storage has is in anybody's words; a url_key that the settings do not know is one all the same.
+    far.0.lock().unwrap().0 = existing.replace("<Id>1<", "<Id>1\u{9b}2J\u{202e}<");
+    let secrets = json!({"vk": {"access_key_id": "local", "secret_access_key": SECRETS[0]}});
+    let known = site.variables["SECRETS"].clone();
+    site.set("SECRETS", &secrets.to_string());
+    let keyed = [
+        &register[..5],
+        &["https://x.example/hooks/vk/hunter2", "--dry-run"],
+    ]
+    .concat();
+    let shown = site.run(&keyed).await;
+    assert!(
+        shown.out.contains("<Id>1\\u{9b}2J\\u{202e}<")
+            && shown.out.contains("/hooks/vk/[redacted]<"),
+        "{shown:?}"
+    );
+    assert!(!shown.out.contains("hunter2"), "{shown:?}");
+    site.set("SECRETS", &known);
+
     far.0.lock().unwrap().0 = "<html>a proxy</html>".to_owned();
     let odd = site.run(&[&register[..], &["--yes"]].concat()).await;
     assert!(
@@ -230,6 +249,27 @@ async fn a_hook_of_intdash_is_made_once() {
         "{again:?}"
     );
     assert_eq!(far.asked(), ["GET", "POST", "GET"]);
+
+    // A source of any kind may have a url_key.
+    let secrets = json!({"intdash": {"secrets": [SECRETS[1]], "api_token": SECRETS[2], "url_key": SECRETS[3]}});
+    site.set("SECRETS", &secrets.to_string());
+    let keyed = site.run(&[&register[..], &["--dry-run"]].concat()).await;
+    assert!(
+        keyed
+            .out
+            .contains("https://x.example/hooks/intdash/[url_key]"),
+        "{keyed:?}"
+    );
+    let signed = site
+        .run(&[
+            "sign",
+            "intdash",
+            "--url",
+            "https://x.example/hooks/intdash",
+        ])
+        .await;
+    let whole = format!("https://x.example/hooks/intdash/{}'", SECRETS[3]);
+    assert!(signed.out.contains(&whole), "{signed:?}");
 }
 
 #[tokio::test]

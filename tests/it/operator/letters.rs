@@ -3,6 +3,9 @@
 use super::Site;
 use crate::moto::{call, moto};
 use crate::servers::unique;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::any;
 use hookwork::domain::delivery::DeliveryId;
 use hookwork::domain::event::ObjectRef;
 use hookwork::domain::job::Job;
@@ -194,4 +197,75 @@ async fn killed_in_between_nothing_is_lost() {
     let [jobs, waiting, hidden] =
         counts.map(|count| count.as_str().unwrap().parse::<u32>().unwrap());
     assert!(jobs + waiting + hidden >= 60, "{jobs} {waiting} {hidden}");
+}
+
+/// Moto as it is to somebody who may not do this.
+async fn denying(denied: &'static [&'static str]) -> String {
+    let base = moto().await.endpoint.clone();
+    let forward = async move |headers: HeaderMap, body: Bytes| {
+        let target = headers["x-amz-target"].to_str().unwrap();
+        if denied.iter().any(|operation| target.ends_with(operation)) {
+            let no = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"});
+            return (StatusCode::BAD_REQUEST, no.to_string());
+        }
+        let mut request = reqwest::Client::new().post(&base).body(body);
+        for name in [
+            "authorization",
+            "x-amz-target",
+            "content-type",
+            "x-amz-date",
+        ] {
+            request = request.header(name, headers[name].to_str().unwrap());
+        }
+        let answer = request.send().await.unwrap();
+        let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
+        (status, answer.text().await.unwrap())
+    };
+    super::hooks::listening(axum::Router::new().fallback(any(forward))).await
+}
+
+#[tokio::test]
+async fn without_the_right_to_put_back_what_was_read_is_told_all_the_same() {
+    let mut queues = Queues::new().await;
+    let denied = denying(&["ChangeMessageVisibility", "GetQueueAttributes"]).await;
+    queues.bury(&job("a"), None).await;
+    queues.site.set("AWS_ENDPOINT_URL_SQS", &denied);
+    let warning = "warning: some dead letters stay hidden for 120 s: ChangeMessageVisibility";
+    let listed = queues.site.run(&["dead-letters", "list"]).await;
+    assert!(
+        listed.code == Some(1) && listed.out.contains("1 dead letters\n"),
+        "{listed:?}"
+    );
+    assert!(listed.err.contains(warning), "{listed:?}");
+
+    queues.bury(&job("b"), None).await;
+    queues.bury("no job", None).await;
+    let ran = queues.site.run(&["dead-letters", "redrive", "--all"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.out.contains("1 redriven, 1 left") && ran.err.contains(warning),
+        "{ran:?}"
+    );
+    let examined = queues.site.run(&["doctor"]).await;
+    for line in [
+        "warn  queue: GetQueueAttributes",
+        "warn  dead letters: GetQueueAttributes",
+    ] {
+        assert!(examined.out.contains(line), "{line}: {examined:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_job_is_sent_once() {
+    let queues = Queues::new().await;
+    for _ in 0..2 {
+        queues.bury(&job("a"), None).await;
+    }
+    let ran = queues.site.run(&["dead-letters", "redrive", "--all"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.out.contains("1 redriven, 1 left") && ran.out.contains("the same job was just sent"),
+        "{ran:?}"
+    );
+    assert_eq!(queues.counts().await, ["1", "1", "0"]);
 }

@@ -1,7 +1,8 @@
 //! What all commands have: settings from a file, help with examples, completions.
 
 use super::Site;
-use crate::servers::scratch;
+use crate::moto::{call, moto};
+use crate::servers::{scratch, unique};
 use serde_json::json;
 
 #[tokio::test]
@@ -39,6 +40,40 @@ async fn settings_come_from_a_file_as_the_function_has_them() {
         none.code == Some(2) && none.err.contains("cannot read /nowhere.json"),
         "{none:?}"
     );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn the_settings_of_both_functions_make_one() {
+    let mut site = Site::new(json!({}), false).await;
+    let secrets: serde_json::Value = serde_json::from_str(&site.variables["SECRETS"]).unwrap();
+    site.variables.remove("SECRETS");
+    site.set("AWS_ENDPOINT_URL", &moto().await.endpoint);
+    let url_key = json!({"vk": {"url_key": secrets["vk"]["url_key"]}});
+    let keys = json!({"vk": {"access_key_id": "local", "secret_access_key": "local"}});
+    let folder = scratch("settings");
+    let mut files = Vec::new();
+    for (function, value) in [("worker", keys), ("receiver", url_key)] {
+        let name = unique("secret");
+        let secret = json!({"Name": name, "SecretString": value.to_string()});
+        call("secretsmanager", "secretsmanager.CreateSecret", secret).await;
+        let file = folder.join(function);
+        std::fs::write(&file, json!({"SECRETS_ARN": name}).to_string()).unwrap();
+        files.push(file.to_str().unwrap().to_owned());
+    }
+    let source = site.variables["SOURCES"].clone();
+    let mut sources: serde_json::Value = serde_json::from_str(&source).unwrap();
+    sources.as_object_mut().unwrap().remove("intdash");
+    site.set("SOURCES", &sources.to_string());
+    let settings = ["--settings", &files[0], "--settings", &files[1]];
+    let ran = site.run(&[&settings[..], &["doctor"]].concat()).await;
+    assert!(
+        ran.out
+            .contains("pass  source vk: secrets: has what it wants"),
+        "{ran:?}"
+    );
+    let ran = site.run(&[&settings[..2], &["doctor"]].concat()).await;
+    assert!(ran.out.contains("there is no url_key"), "{ran:?}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
