@@ -9,16 +9,16 @@ use thiserror::Error;
 pub enum WorkError {
     /// A call to the origin failed.
     #[error("origin: {0}")]
-    Origin(#[source] CallError),
+    Origin(CallError),
     /// A call to the backup failed.
     #[error("backup: {0}")]
-    Backup(#[source] CallError),
+    Backup(CallError),
     /// A call to the intdash server failed.
     #[error("intdash: {0}")]
-    Intdash(#[source] CallError),
+    Intdash(CallError),
     /// A call to the topic failed.
     #[error("topic: {0}")]
-    Topic(#[source] CallError),
+    Topic(CallError),
     /// A source lacks the secret that its work needs.
     #[error("source {source_name} has no secret: it wants {wants}")]
     MissingSecret {
@@ -54,7 +54,7 @@ pub enum WorkError {
     Slice(u64),
     /// A call to the state bucket failed.
     #[error("state: {0}")]
-    State(#[source] CallError),
+    State(CallError),
     /// There is nowhere to keep how far an audit has come.
     #[error("an audit needs STATE_BUCKET")]
     NoState,
@@ -82,7 +82,7 @@ pub enum WorkError {
     NotConfigured(String),
     /// A call to the queue failed.
     #[error("queue: {0}")]
-    Queue(#[source] CallError),
+    Queue(CallError),
     /// A job panicked; the others went on.
     #[error("the job panicked")]
     Panicked,

@@ -111,8 +111,7 @@ impl App {
         let parsed = url::Url::parse(url).map_err(|error| format!("--url is no URL: {error}"))?;
         let secrets = self.secrets.get().await;
         let known = secrets.of(source);
-        let known =
-            known.ok_or_else(|| missing(source, "an entry: {} or its url_key").to_string())?;
+        let known = known.ok_or_else(|| missing(source, "an entry in the secrets").to_string())?;
         let Some(key) = &known.url_key else {
             let hidden = url
                 .rsplit_once(&format!("/{source}/"))
@@ -131,6 +130,10 @@ impl App {
             url.to_owned()
         } else if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err("the URL has a query and lacks the url_key: write it whole".to_owned());
+        } else if !self.is_keyless(source, parsed.path()) {
+            return Err(
+                "the URL ends neither in the source's name or path nor in its url_key".to_owned(),
+            );
         } else {
             format!("{}/{}", url.trim_end_matches('/'), key.expose())
         };
@@ -138,6 +141,13 @@ impl App {
             whole,
             hidden: Some((key.clone(), "[url_key]".to_owned())),
         })
+    }
+
+    /// Whether a path names the source and no key: its own, or that of all sources.
+    fn is_keyless(&self, source: &str, path: &str) -> bool {
+        let path = path.trim_end_matches('/');
+        let own = self.sources.get(source).and_then(Source::path);
+        path.ends_with(&format!("/{source}")) || own.is_some_and(|own| path.ends_with(own))
     }
 
     /// What a hook is made of at intdash, without its secret, for a human to see.

@@ -124,9 +124,10 @@ impl App {
         let queue = self.letters()?;
         let (seen, all) = look(queue, most, |_| true).await;
         let hidden = put_back(queue, &seen).await;
+        let all = all.map_err(|error| error.to_string())?;
         Ok(Looked {
-            letters: seen.iter().map(Letter::of).collect(),
-            all: all.map_err(|error| error.to_string())?,
+            letters: seen.iter().take(most).map(Letter::of).collect(),
+            all: all && seen.len() <= most,
             hidden,
         })
     }
@@ -179,9 +180,10 @@ impl App {
             };
             // The second time that one comes, all have been seen.
             let seen = batch.iter().all(|one| looked.contains(&one.id));
-            let (wanted, rest): (Vec<_>, Vec<_>) = batch
-                .into_iter()
-                .partition(|one| looked.insert(one.id.clone()) && which.has(&Letter::of(one)));
+            let (wanted, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|one| {
+                let new = looked.insert(one.id.clone());
+                new && looked.len() <= most && which.has(&Letter::of(one))
+            });
             others.extend(rest);
             if seen {
                 break;

@@ -75,7 +75,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
             return;
         }
         if options.json {
-            printer.line(&json!(differing).to_string());
+            printer.json(&json!(differing));
             return;
         }
         if !std::mem::replace(&mut headed, true) {
@@ -91,9 +91,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         .map(|(_, n)| n)
         .sum();
     if options.json {
-        printer.line(
-            &json!({"source": of.source, "bucket": of.origin, "compared": compared}).to_string(),
-        );
+        printer.json(&json!({"source": of.source, "bucket": of.origin, "compared": compared}));
     } else {
         summary(&printer, &of.id(), &compared);
     }

@@ -30,7 +30,8 @@ ends it after the objects in hand, the second at once. With STATE_BUCKET it also
 
 Removals are an audit's: with STATE_BUCKET, proven one by one, and held where they are more than the bucket's `hold`.
 
-Exit codes: 0 all is mirrored, 1 some objects failed or it was stopped, 2 error.
+Exit codes: 0 all is mirrored, but for removals that wait, as it says then; 1 some objects failed or it was stopped; 2 error;
+130 stopped at once.
 
 Examples:
   hookctl backfill vk myfiles-ash --dry-run
@@ -118,18 +119,18 @@ async fn pretend(app: &Arc<App>, of: &OriginRef, json: bool, printer: &Printer) 
                 objects += 1;
                 bytes += differing.size;
             }
-            printer.line(&if json {
-                json!({"would": remedy, "key": differing.key, "size": differing.size}).to_string()
-            } else {
-                let size = HumanBytes(differing.size).to_string();
-                format!(" {remedy:<7} {size:>10}  {}", clean(&differing.key))
-            });
+            if json {
+                printer
+                    .json(&json!({"would": remedy, "key": differing.key, "size": differing.size}));
+                return;
+            }
+            let size = HumanBytes(differing.size).to_string();
+            let key = clean(&differing.key);
+            printer.line(&format!(" {remedy:<7} {size:>10}  {key}"));
         })
         .await?;
     if json {
-        printer.line(
-            &json!({"source": of.source, "bucket": of.origin, "compared": compared}).to_string(),
-        );
+        printer.json(&json!({"source": of.source, "bucket": of.origin, "compared": compared}));
         return Ok(0);
     }
     printer.line(&format!(
@@ -139,7 +140,7 @@ async fn pretend(app: &Arc<App>, of: &OriginRef, json: bool, printer: &Printer) 
         HumanCount(compared.keys),
         HumanBytes(bytes)
     ));
-    if compared.held {
+    if compared.held && app.removes() {
         printer.line("The removals are more than the rule's hold: they would wait for a human.");
     }
     Ok(0)
@@ -207,7 +208,7 @@ async fn fill(
             "failed": filled.failed, "failures": failures, "foreign": filled.foreign, "removals": removed, "held": held,
             "left": left, "stopped": filled.stopped, "resumed": filled.resumed, "seconds": took.as_secs_f64(),
         });
-        printer.line(&line.to_string());
+        printer.json(&line);
     } else {
         summary(printer, of, &tally, &filled, took);
     }
@@ -290,10 +291,11 @@ fn summary(printer: &Printer, of: &OriginRef, tally: &Tally, filled: &Filled, to
         ""
     };
     printer.line(&format!(
-        "{}: {} of {} objects made right, {} in size, in {:.1} s{resumed}",
+        "{}: {} of {} objects{} made right, {} in size, in {:.1} s{resumed}",
         of.id(),
         HumanCount(objects),
         HumanCount(filled.keys),
+        if filled.stopped { " so far" } else { "" },
         HumanBytes(bytes),
         took.as_secs_f64()
     ));
@@ -314,7 +316,7 @@ fn summary(printer: &Printer, of: &OriginRef, tally: &Tally, filled: &Filled, to
             HumanCount(count),
             json!({"hookwork": "release", "source": of.source, "bucket": of.origin})
         )),
-        Removals::Left(count) => printer.line(&format!("{} copies have no original; they are left to the next audit", HumanCount(count))),
+        Removals::Left(count) => printer.line(&format!("{} copies have no original, and were left: that takes STATE_BUCKET, and a run to the end without a failure", HumanCount(count))),
     }
     if filled.foreign > 0 {
         printer.line(&format!(

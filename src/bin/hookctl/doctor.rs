@@ -47,6 +47,14 @@ enum Command {
     Handshake(Handshake),
 }
 
+fn signature(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    whole
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected 64 hex digits".to_owned())
+}
+
 #[derive(Debug, Args)]
 struct Handshake {
     /// A source of kind s3
@@ -58,7 +66,7 @@ struct Handshake {
     #[arg(long, value_name = "FILE")]
     body: PathBuf,
     /// The signature that VK expected: 64 hex digits. Without it all are shown
-    #[arg(long)]
+    #[arg(long, value_parser = signature)]
     signature: Option<String>,
     /// JSON
     #[arg(long)]
@@ -78,7 +86,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let mut tell = |check: Check| {
         failed |= check.verdict == Verdict::Fail;
         if options.json {
-            printer.line(&json!(check).to_string());
+            printer.json(&json!(check));
         } else {
             printer.check(&check);
         }
@@ -143,7 +151,7 @@ async fn shake(asked: &Handshake, printer: &Printer) -> Result<ExitCode> {
         .map(|(url, ..)| url.clone());
     if asked.json {
         let spellings: Vec<_> = signed.iter().map(|(url, signature, matches)| json!({"url": url, "signature": signature, "matches": matches})).collect();
-        printer.line(&json!({"allowed": allowed, "configured_url": source.url, "matching": matching, "spellings": spellings}).to_string());
+        printer.json(&json!({"allowed": allowed, "configured_url": source.url, "matching": matching, "spellings": spellings}));
     } else {
         for (url, signature, matches) in &signed {
             let mark = if *matches == Some(true) { "->" } else { "  " };

@@ -14,7 +14,7 @@ use crate::print::{Printer, clean, complain};
 use crate::{ERROR, FOUND, settings};
 
 /// So many dead letters are looked at, unless more are asked for.
-const MOST: usize = 1000;
+const MOST: u32 = 1000;
 
 /// `hookctl dead-letters …`
 #[derive(Debug, Subcommand)]
@@ -53,11 +53,17 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Look {
     /// Look at so many at most
-    #[arg(long, default_value_t = MOST)]
-    most: usize,
+    #[arg(long, default_value_t = MOST, value_parser = clap::value_parser!(u32).range(1..))]
+    most: u32,
     /// JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Look {
+    fn most(&self) -> usize {
+        usize::try_from(self.most).unwrap_or(usize::MAX)
+    }
 }
 
 /// Lists, shows or puts back.
@@ -70,24 +76,27 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     let failed = |problem: String| anyhow!(problem);
     let found = match command {
         Command::List(look) => {
-            let looked = app.dead_letters(look.most).await.map_err(failed)?;
+            let looked = app.dead_letters(look.most()).await.map_err(failed)?;
             let (letters, all) = (looked.letters, looked.all);
             warn(looked.hidden.as_deref());
             if look.json {
-                printer.line(&json!({"dead_letters": letters, "all": all}).to_string());
+                printer.json(&json!({"dead_letters": letters, "all": all}));
             } else {
                 list(&printer, &letters, all);
             }
             !letters.is_empty()
         }
         Command::Show { id, look } => {
-            let looked = app.dead_letter(id, look.most).await.map_err(failed)?;
+            let looked = app.dead_letter(id, look.most()).await.map_err(failed)?;
             warn(looked.hidden.as_deref());
             let letter = looked.letters.into_iter().next().ok_or_else(|| {
-                anyhow!("there is no dead letter {id} among the first {}", look.most)
+                anyhow!(
+                    "there is no dead letter {id} among the first {}",
+                    look.most()
+                )
             })?;
             if look.json {
-                printer.line(&json!(letter).to_string());
+                printer.json(&json!(letter));
             } else {
                 show(&printer, &letter);
             }
@@ -99,10 +108,10 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
             } else {
                 Which::These(ids.iter().cloned().collect())
             };
-            let done = app.redrive(&which, look.most).await.map_err(failed)?;
+            let done = app.redrive(&which, look.most()).await.map_err(failed)?;
             warn(done.hidden.as_deref());
             if look.json {
-                printer.line(&json!(done).to_string());
+                printer.json(&json!(done));
             } else {
                 for letter in &done.redriven {
                     printer.line(&format!(
@@ -163,7 +172,7 @@ fn list(printer: &Printer, letters: &[Letter], all: bool) {
         ));
         printer.line(&format!("    {}", clean(why(letter))));
     }
-    let more = if all { "" } else { ", and more" };
+    let more = if all { "" } else { ", and perhaps more" };
     printer.line(&format!("{} dead letters{more}", letters.len()));
 }
 

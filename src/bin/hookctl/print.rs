@@ -43,6 +43,20 @@ impl Printer {
         out.flush().ok();
     }
 
+    /// Writes JSON, on one line. What a terminal might act on is escaped beyond what JSON asks for.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        let mut line = String::new();
+        for character in value.to_string().chars() {
+            if character.is_control() || reorders(character) {
+                // Writing to a String cannot fail.
+                write!(line, "\\u{:04x}", u32::from(character)).ok();
+            } else {
+                line.push(character);
+            }
+        }
+        self.line(&line);
+    }
+
     /// A heading.
     pub(crate) fn heading(&self, text: &str) {
         self.line(&format!("\n{}\n", self.paint("1", text)));

@@ -142,7 +142,7 @@ impl Sending {
     /// Shows what is to be sent, and asks.
     fn confirmed(&self, printer: &Printer, what: &str, shown: &str) -> Result<bool> {
         if self.json {
-            printer.line(&json!({"what": what, "sends": shown}).to_string());
+            printer.json(&json!({"what": what, "sends": shown}));
         } else {
             printer.line(&clean(what));
             // An object storage's own words, which nobody has looked at yet.

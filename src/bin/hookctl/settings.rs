@@ -31,7 +31,7 @@ pub(crate) fn apply(files: &[PathBuf]) -> Result<()> {
     }
     let mut variables = BTreeMap::new();
     for file in files {
-        join(&mut variables, read(file)?);
+        join(&mut variables, read(file)?)?;
     }
     let mut again = Command::new(std::env::current_exe().context("cannot find this program")?);
     again.args(std::env::args_os().skip(1)).env(APPLIED, "1");
@@ -52,7 +52,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// Fills what is lacking from another file. Each function of a stack has a secret of its own: both are read.
-fn join(variables: &mut BTreeMap<String, String>, more: BTreeMap<String, String>) {
+fn join(variables: &mut BTreeMap<String, String>, more: BTreeMap<String, String>) -> Result<()> {
     for (name, value) in more {
         let known = variables.entry(name.clone()).or_default();
         if known.trim().is_empty() {
@@ -66,8 +66,11 @@ fn join(variables: &mut BTreeMap<String, String>, more: BTreeMap<String, String>
                 }
             }
             *known = ids.join(",");
+        } else if name == "SECRETS" && *known != value {
+            bail!("two of the files have SECRETS: put all of them into one");
         }
     }
+    Ok(())
 }
 
 /// The settings.
@@ -123,7 +126,8 @@ mod tests {
                 ("QUEUE_URL", "q"),
                 ("STATE_BUCKET", "s"),
             ]),
-        );
+        )
+        .unwrap();
         let expected = of(&[
             ("SECRETS_ARN", "a,b,c"),
             ("SOURCES", "1"),
@@ -131,5 +135,13 @@ mod tests {
             ("STATE_BUCKET", "s"),
         ]);
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn of_secrets_that_are_written_out_none_is_dropped() {
+        let of = |secrets: &str| BTreeMap::from([("SECRETS".to_owned(), secrets.to_owned())]);
+        let mut all = of("{}");
+        join(&mut all, of("{}")).unwrap();
+        assert!(join(&mut all, of("{\"a\": {}}")).is_err());
     }
 }
