@@ -27,7 +27,7 @@ pub(super) const EVENTS_TAKE: Duration = Duration::from_secs(900);
 /// What is left of the time for the last page, and for writing down how far it has come; of little time a quarter.
 const MARGIN: Duration = Duration::from_secs(30);
 /// A run that nobody went on with for so long, in seconds, is begun anew: what it has seen is no more true.
-pub(super) const STALE: i64 = 7 * 24 * 3600;
+const STALE: i64 = 7 * 24 * 3600;
 
 /// What follows from the audit of one origin bucket.
 pub(super) struct Hints<'a> {
@@ -193,11 +193,10 @@ impl Audit<'_> {
         let place = Run::place(&self.hints.of.id());
         let found = self.hints.state.read_file(&place).await;
         let found = found.map_err(WorkError::State)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
-        let known = found.as_ref().and_then(|(json, _)| Run::from_json(json));
-        let mut run = known
-            .filter(|run| !run.ended && run.began.saturating_add(STALE) > now)
+        let now = now();
+        let mut run = found
+            .as_ref()
+            .and_then(|(json, _)| under_way(json, now))
             .unwrap_or_else(|| Run::new(Uuid::now_v7(), now));
         let mut told = 0;
         let left = self.hints.deadline - Instant::now();
@@ -345,4 +344,15 @@ impl Audit<'_> {
             written => written.map(|_| true).map_err(WorkError::State),
         }
     }
+}
+
+/// The run that a file of the state bucket has, if it is to be gone on with.
+pub(super) fn under_way(json: &[u8], now: i64) -> Option<Run> {
+    Run::from_json(json).filter(|run| !run.ended && run.began.saturating_add(STALE) > now)
+}
+
+/// In seconds since 1970.
+pub(super) fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
 }

@@ -17,7 +17,6 @@ use crate::domain::source::Source;
 use crate::domain::source::rule::BucketRule;
 use crate::domain::source::s3::S3Source;
 use crate::error::WorkError;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An origin bucket that answers, its backup, and the rule between them.
 struct Reached<'a> {
@@ -118,10 +117,4 @@ impl App {
         }
         Err(refused.unwrap_or_else(unknown))
     }
-}
-
-/// In seconds since 1970.
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
 }

@@ -2,9 +2,8 @@
 //! it goes. It decides no more than an audit does, and goes on where one has come to.
 
 use super::super::App;
-use super::super::audit::{SLICE, STALE};
+use super::super::audit::{SLICE, now, under_way};
 use super::super::sides::{Sides, Whose};
-use super::now;
 use crate::domain::audit::{Finding, Join, Run};
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{ObjectRef, OriginRef};
@@ -31,7 +30,7 @@ pub enum Progress<'a> {
     /// All that there is has been told.
     Surveyed,
     /// A key is right.
-    Done(&'a str, u64, Outcome),
+    Done(u64, Outcome),
     /// A key is not.
     Failed(&'a str, u64, &'a WorkError),
 }
@@ -117,8 +116,7 @@ impl App {
             Some(state) => state.read_file(&place).await.map_err(WorkError::State)?,
             None => None,
         };
-        let known = found.as_ref().and_then(|(json, _)| Run::from_json(json));
-        let known = known.filter(|run| !run.ended && run.began.saturating_add(STALE) > now());
+        let known = found.as_ref().and_then(|(json, _)| under_way(json, now()));
         let resumed = known.is_some();
         let run = known.unwrap_or_else(|| Run::new(Uuid::now_v7(), now()));
         let survey = filling.survey(run.after.clone());
@@ -332,7 +330,7 @@ impl Filling<'_> {
             }
         };
         match done {
-            Ok(outcome) => (self.watch)(Progress::Done(&object.key, size, outcome)),
+            Ok(outcome) => (self.watch)(Progress::Done(size, outcome)),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 (self.watch)(Progress::Failed(&object.key, size, &error));

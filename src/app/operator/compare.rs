@@ -2,9 +2,8 @@
 //! looked at as the mirror does, and what it would decide is the difference.
 
 use super::super::App;
-use super::super::audit::EVENTS_TAKE;
+use super::super::audit::{EVENTS_TAKE, now};
 use super::super::sides::{LOOKS_AT_A_TIME, Sides, Whose};
-use super::now;
 use crate::domain::audit::{Finding, Join, Told};
 use crate::domain::difference::Difference;
 use crate::domain::event::OriginRef;

@@ -223,7 +223,7 @@ impl Tally {
                 self.found.1 += bytes;
             }
             Progress::Surveyed => self.surveyed = true,
-            Progress::Done(_, size, outcome) => {
+            Progress::Done(size, outcome) => {
                 self.done.0 += 1;
                 self.done.1 += size;
                 if outcome == Outcome::Copied {
