@@ -3,6 +3,7 @@
 mod blank;
 pub mod body;
 pub mod bucket;
+pub mod certificates;
 pub mod error;
 mod headers;
 #[cfg(feature = "dev")]
@@ -43,6 +44,7 @@ pub struct Aws {
     https: Https,
     sdk: SdkConfig,
     s3_endpoint: Option<String>,
+    sns_endpoint: Option<url::Url>,
 }
 
 impl Aws {
@@ -51,14 +53,17 @@ impl Aws {
         let https = Https::new();
         let sdk = defaults(&https).load().await;
         // The SDK reads AWS_ENDPOINT_URL_S3 when the client is built; here only its presence counts, for the addressing.
-        let s3_endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
-            .ok()
-            .filter(|url| !url.is_empty());
-        let s3_endpoint = s3_endpoint.or_else(|| sdk.endpoint_url().map(ToOwned::to_owned));
+        let endpoint = |name: &str| {
+            let own = std::env::var(name).ok().filter(|url| !url.is_empty());
+            own.or_else(|| sdk.endpoint_url().map(ToOwned::to_owned))
+        };
+        // That of SNS counts for what is not called through the SDK: certificates and confirmations.
+        let sns_endpoint = endpoint("AWS_ENDPOINT_URL_SNS");
         Self {
+            s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
+            sns_endpoint: sns_endpoint.and_then(|url| url.parse().ok()),
             https,
             sdk,
-            s3_endpoint,
         }
     }
 
@@ -77,6 +82,7 @@ impl Aws {
             https,
             sdk,
             s3_endpoint: Some(s3_endpoint.to_owned()),
+            sns_endpoint: endpoint.parse().ok(),
         }
     }
 
@@ -125,6 +131,12 @@ impl Aws {
     #[must_use]
     pub fn intdash(&self, url: &str) -> intdash::Intdash {
         intdash::Intdash::new(self.https.clone(), url)
+    }
+
+    /// Whose signature a message of SNS has.
+    #[must_use]
+    pub fn certificates(&self) -> certificates::Certificates {
+        certificates::Certificates::new(self.https.clone(), self.sns_endpoint.clone())
     }
 
     /// The client of Secrets Manager.

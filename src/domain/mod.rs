@@ -18,6 +18,7 @@ pub mod reconcile;
 pub mod rounds;
 pub mod secrets;
 pub mod signature;
+pub mod sns;
 pub mod source;
 pub mod summary;
 pub mod trace;

@@ -3,4 +3,5 @@ pub mod faults;
 pub mod intdash;
 pub mod s3;
 pub mod sender;
+pub mod sns;
 pub mod topic;

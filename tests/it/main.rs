@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
 
 mod audit;
+mod certificates;
 mod chain;
 mod clients;
 mod conformance;

@@ -1,0 +1,241 @@
+//! What AWS SNS posts to an HTTP(S) subscriber, and what must hold before any of it is believed: the fields that its signature
+//! covers, whose certificate may speak for it, how old it may be. Nothing is fetched and no signature is computed here.
+//!
+//! Source: the developer guide's pages on parsing messages and on verifying their signatures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use url::Url;
+
+/// What a message is; told by its body, since the header that says so is not signed.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub enum Kind {
+    /// Something was published to the topic.
+    Notification,
+    /// The subscription waits for a GET of `SubscribeURL`.
+    SubscriptionConfirmation,
+    /// The subscription has ended; a GET of `SubscribeURL` would bring it back.
+    UnsubscribeConfirmation,
+}
+
+/// What a signature is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    /// `SignatureVersion` 1, the default of a topic.
+    Sha1,
+    /// `SignatureVersion` 2.
+    Sha256,
+}
+
+/// A message of SNS as it says of itself. It is as good as its [`Claim`].
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase")]
+pub struct Envelope {
+    /// What it is.
+    #[serde(rename = "Type")]
+    pub kind: Kind,
+    /// The topic that it came through.
+    pub topic_arn: String,
+    /// The same for every attempt to deliver it.
+    pub message_id: String,
+    /// Of a notification that was published with one.
+    pub subject: Option<String>,
+    /// What was published, byte for byte; of a confirmation, a sentence.
+    pub message: String,
+    /// When it was published, RFC 3339 in milliseconds.
+    pub timestamp: String,
+    /// Of the confirmations.
+    #[serde(rename = "SubscribeURL")]
+    pub subscribe_url: Option<String>,
+    token: Option<String>,
+    signature_version: String,
+    signature: String,
+    #[serde(rename = "SigningCertURL")]
+    certificate_url: String,
+}
+
+/// What a certificate must vouch for before a message is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Where the certificate is said to be. To be fetched only as [`certificate_url`] gives it back.
+    pub certificate_url: String,
+    /// What the signature is over.
+    pub hash: Hash,
+    /// The bytes that are signed.
+    pub signed: Vec<u8>,
+    /// RSA, PKCS #1 v1.5.
+    pub signature: Vec<u8>,
+}
+
+/// The longest field but Message and Subject, in bytes. The longest in use is a SubscribeURL with its token, some 400.
+const FIELD_MAX: usize = 4096;
+/// A signature of the longest key that is taken, 8192 bits, in bytes.
+const SIGNATURE_MAX: usize = 1024;
+/// How old a message may be, in seconds. SNS tries to deliver for an hour at most, whatever the delivery policy ("a hard limit"),
+/// with the time of publishing in every attempt; the minutes are for the last attempt's own time and two clocks that differ.
+/// What is older was recorded by somebody and sent again.
+const AGE_MAX: u64 = 3600 + CLOCKS_APART;
+/// How far two clocks may be apart, in seconds.
+const CLOCKS_APART: u64 = 300;
+
+impl Envelope {
+    /// Reads a body; none where it is no message of SNS.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let envelope: Self = serde_json::from_slice(body).ok()?;
+        let confirms = envelope.kind != Kind::Notification;
+        let rest = [&envelope.subscribe_url, &envelope.token];
+        let whole = !confirms || rest.iter().all(|field| field.is_some());
+        // The signed bytes have line ends between names and values, so a line end within a value could pass for the next
+        // field. Message and Subject may have some: they come first, and whoever publishes writes them anyway.
+        let fields = [
+            &envelope.topic_arn,
+            &envelope.message_id,
+            &envelope.timestamp,
+        ];
+        let plain = |field: &String| {
+            field.len() <= FIELD_MAX && field.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let plain = fields.into_iter().all(plain) && rest.into_iter().flatten().all(plain);
+        (whole && plain).then_some(envelope)
+    }
+
+    /// Whether it is of now, at a time of receipt in Unix seconds.
+    #[must_use]
+    pub fn is_fresh(&self, received: u64) -> bool {
+        let sent = OffsetDateTime::parse(&self.timestamp, &Rfc3339).ok();
+        let sent = sent.and_then(|sent| u64::try_from(sent.unix_timestamp()).ok());
+        sent.is_some_and(|sent| sent <= received + CLOCKS_APART && received <= sent + AGE_MAX)
+    }
+
+    /// What must be vouched for; none where nothing could be, as where the signature is of a version that is not known.
+    #[must_use]
+    pub fn claim(&self) -> Option<Claim> {
+        let hash = match self.signature_version.as_str() {
+            "1" => Hash::Sha1,
+            "2" => Hash::Sha256,
+            _ => return None,
+        };
+        let signature = STANDARD.decode(&self.signature).ok()?;
+        let sane = self.certificate_url.len() <= FIELD_MAX && signature.len() <= SIGNATURE_MAX;
+        sane.then(|| Claim {
+            certificate_url: self.certificate_url.clone(),
+            hash,
+            signed: self.signed(),
+            signature,
+        })
+    }
+
+    /// The fields that are signed, sorted by name. A well-known validator leaves the Token of an UnsubscribeConfirmation out;
+    /// SNS does not.
+    fn signed(&self) -> Vec<u8> {
+        let kind = match self.kind {
+            Kind::Notification => "Notification",
+            Kind::SubscriptionConfirmation => "SubscriptionConfirmation",
+            Kind::UnsubscribeConfirmation => "UnsubscribeConfirmation",
+        };
+        let notifies = self.kind == Kind::Notification;
+        let confirms = |field: &'_ Option<String>| field.clone().filter(|_| !notifies);
+        let fields = [
+            ("Message", Some(self.message.clone())),
+            ("MessageId", Some(self.message_id.clone())),
+            ("Subject", self.subject.clone().filter(|_| notifies)),
+            ("SubscribeURL", confirms(&self.subscribe_url)),
+            ("Timestamp", Some(self.timestamp.clone())),
+            ("Token", confirms(&self.token)),
+            ("TopicArn", Some(self.topic_arn.clone())),
+            ("Type", Some(kind.to_owned())),
+        ];
+        let lines = fields
+            .into_iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name}\n{value}\n")));
+        lines.collect::<String>().into_bytes()
+    }
+
+    /// The URL to confirm the subscription at, where it is of the place that the certificate is of.
+    #[must_use]
+    pub fn confirmation(&self) -> Option<&str> {
+        let url = self.subscribe_url.as_deref()?;
+        let of = |url: &str| plain(url).map(|url| url.origin());
+        (of(url)? == of(&self.certificate_url)?).then_some(url)
+    }
+}
+
+/// Where a certificate may be fetched that speaks for SNS: none for any other place, and nothing but what this gives back may be
+/// called. `own` is the endpoint that the operator's own settings name for SNS; there, any `.pem` will do.
+#[must_use]
+pub fn certificate_url(text: &str, own: Option<&Url>) -> Option<Url> {
+    let url = plain(text)?;
+    let named = url
+        .path()
+        .strip_prefix("/SimpleNotificationService-")
+        .and_then(|rest| rest.strip_suffix(".pem"))
+        .is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let right = if is_own(&url, own) {
+        url.path().ends_with(".pem")
+    } else {
+        is_of_sns(&url) && named
+    };
+    (right && url.query().is_none()).then_some(url)
+}
+
+/// Where a subscription may be confirmed: none for any other place and any other call of SNS.
+#[must_use]
+pub fn subscribe_url(text: &str, own: Option<&Url>) -> Option<Url> {
+    let url = plain(text)?;
+    let mut actions = url.query_pairs().filter(|(name, _)| name == "Action");
+    let confirms = actions
+        .next()
+        .is_some_and(|(_, action)| action == "ConfirmSubscription");
+    let only = actions.next().is_none();
+    let right = is_own(&url, own) || is_of_sns(&url) && url.path() == "/";
+    (right && confirms && only).then_some(url)
+}
+
+/// Whether a URL is of the endpoint that the operator's own settings name for SNS.
+#[must_use]
+pub fn is_own(url: &Url, own: Option<&Url>) -> bool {
+    own.is_some_and(|own| own.origin() == url.origin())
+}
+
+/// Whether a DNS name of a certificate is one that SNS signs with: `sns.amazonaws.com`, and `sns-signing.<region>.…`,
+/// `sns-<region>.…` or `sns.<region>.…` of the regions that have their own.
+#[must_use]
+pub fn is_name_of_sns(name: &str) -> bool {
+    let of_aws = name
+        .strip_suffix(".cn")
+        .unwrap_or(name)
+        .ends_with(".amazonaws.com");
+    of_aws && (name.starts_with("sns.") || name.starts_with("sns-"))
+}
+
+/// A URL without anything that could make it mean another place to somebody else: user, fragment, backslash, line end, what is
+/// not ASCII.
+fn plain(text: &str) -> Option<Url> {
+    let ascii = text.len() <= FIELD_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let url = Some(text)
+        .filter(|text| ascii && !text.contains(['@', '\\', '#']))
+        .and_then(|text| Url::parse(text).ok())?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// `https://sns.<region>.amazonaws.com` or `….com.cn`, as AWS's own validators have it, and no port.
+fn is_of_sns(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_suffix(".cn").unwrap_or(host);
+    let region = host
+        .strip_prefix("sns.")
+        .and_then(|rest| rest.strip_suffix(".amazonaws.com"));
+    let region = region.is_some_and(|region| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        region.len() >= 3 && region.bytes().all(plain)
+    });
+    url.scheme() == "https" && url.port().is_none() && region
+}
+
+#[cfg(test)]
+#[path = "sns_tests.rs"]
+mod tests;
