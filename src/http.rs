@@ -266,7 +266,7 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> Response {
             let status = match rejection {
                 Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
                 Rejection::Unauthentic => StatusCode::UNAUTHORIZED,
-                Rejection::Forbidden => StatusCode::FORBIDDEN,
+                Rejection::Forbidden | Rejection::Topic(_) => StatusCode::FORBIDDEN,
                 Rejection::Unknown => StatusCode::NOT_FOUND,
                 Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
             };

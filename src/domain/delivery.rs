@@ -64,8 +64,10 @@ pub enum Rejection {
     Malformed(String),
     /// A signature or token is missing or wrong; never told apart.
     Unauthentic,
-    /// The project, bucket, topic or address is not on the allow-list.
+    /// The project, bucket or address is not on the allow-list.
     Forbidden,
+    /// The topic of SNS that it says it is of is not on the source's list.
+    Topic(String),
     /// No such source, or its last path segment is wrong; never told apart.
     Unknown,
     /// This source has nothing to answer to this method.
@@ -78,6 +80,7 @@ impl fmt::Display for Rejection {
             Self::Malformed(what) => f.write_str(what),
             Self::Unauthentic => f.write_str("signature or token missing or wrong"),
             Self::Forbidden => f.write_str("not on the allow-list"),
+            Self::Topic(arn) => write!(f, "{arn} is not one of the source's topics"),
             Self::Unknown => f.write_str("no such source"),
             Self::Method => f.write_str("method not allowed"),
         }

@@ -168,7 +168,11 @@ impl TryFrom<Value> for Scheme {
 }
 
 impl Scheme {
-    fn named(wanted: &str) -> Result<Self, String> {
+    /// The scheme of this name.
+    ///
+    /// # Errors
+    /// A sentence: there is none.
+    pub fn named(wanted: &str) -> Result<Self, String> {
         use Form::{Basic, Bearer, BearerOrPlain, Plain};
         let header = |name, form| Proof::Any(vec![Way::Header(name, form)]);
         let plain: [(&'static str, Proof); 7] = [

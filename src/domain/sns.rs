@@ -3,6 +3,8 @@
 //!
 //! Source: the developer guide's pages on parsing messages and on verifying their signatures.
 
+use super::delivery::Rejection;
+use super::source::Proof;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -68,6 +70,17 @@ pub struct Claim {
     pub signed: Vec<u8>,
     /// RSA, PKCS #1 v1.5.
     pub signature: Vec<u8>,
+}
+
+/// What a message that may be believed comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// This was published.
+    Published(String),
+    /// The subscription waits for a GET of this URL.
+    Confirm(String),
+    /// The subscription has ended: there is nothing to do.
+    Ended,
 }
 
 /// The longest field but Message and Subject, in bytes. The longest in use is a SubscribeURL with its token, some 400.
@@ -155,13 +168,65 @@ impl Envelope {
         lines.collect::<String>().into_bytes()
     }
 
+    /// Opens it, where it is of one of these topics, of now, and vouched for. An operator who has one received again answers for the
+    /// last two.
+    ///
+    /// # Errors
+    /// A [`Rejection`] where any of that does not hold.
+    pub fn open(
+        self,
+        topics: &[String],
+        received: u64,
+        proof: Proof<'_>,
+    ) -> Result<Opened, Rejection> {
+        if !topics.contains(&self.topic_arn) {
+            return Err(Rejection::Topic(self.topic_arn));
+        }
+        let proven = match proof {
+            Proof::Operator => true,
+            Proof::Sender { vouched, .. } => vouched && self.is_fresh(received),
+        };
+        match self.kind {
+            _ if !proven => Err(Rejection::Unauthentic),
+            Kind::Notification => Ok(Opened::Published(self.message)),
+            Kind::UnsubscribeConfirmation => Ok(Opened::Ended),
+            Kind::SubscriptionConfirmation => {
+                let url = self.confirmation().ok_or(Rejection::Unauthentic)?;
+                Ok(Opened::Confirm(url.to_owned()))
+            }
+        }
+    }
+
     /// The URL to confirm the subscription at, where it is of the place that the certificate is of.
-    #[must_use]
-    pub fn confirmation(&self) -> Option<&str> {
+    fn confirmation(&self) -> Option<&str> {
         let url = self.subscribe_url.as_deref()?;
         let of = |url: &str| plain(url).map(|url| url.origin());
         (of(url)? == of(&self.certificate_url)?).then_some(url)
     }
+}
+
+/// What must be vouched for before a message is opened: of one that would be refused all the same, nothing, so that nothing is
+/// called for it.
+#[must_use]
+pub fn claim(envelope: &Envelope, topics: &[String], received: u64) -> Option<Claim> {
+    let counts = topics.contains(&envelope.topic_arn) && envelope.is_fresh(received);
+    counts.then(|| envelope.claim()).flatten()
+}
+
+/// What is wrong with a list of topics, a sentence each.
+#[must_use]
+pub fn topic_problems(topics: &[String]) -> Vec<String> {
+    let is_arn = |topic: &&String| {
+        let parts: Vec<_> = topic.split(':').collect();
+        let sns = parts.len() == 6 && parts[0] == "arn" && parts[2] == "sns";
+        sns && parts.iter().all(|part| !part.is_empty())
+    };
+    let wrong = topics.iter().filter(|topic| !is_arn(topic));
+    wrong
+        .map(|topic| {
+            format!("topics: expected ARNs like arn:aws:sns:<region>:<account>:<name>, found \"{topic}\"")
+        })
+        .collect()
 }
 
 /// Where a certificate may be fetched that speaks for SNS: none for any other place, and nothing but what this gives back may be

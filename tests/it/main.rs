@@ -11,6 +11,7 @@ mod edge;
 mod emulator;
 mod entropy;
 mod events;
+mod flavors;
 mod handshakes;
 mod keys;
 mod kills;

@@ -3,6 +3,7 @@
 use super::super::{App, missing};
 use crate::clients::hooks::Notifications;
 use crate::domain::event::{OriginRef, bucket_of};
+use crate::domain::handshake::hex;
 use crate::domain::notification::{Hook, Merged, merged};
 use crate::domain::signature::{Secret, hmac_sha256};
 use crate::domain::source::Source;
@@ -218,6 +219,29 @@ impl App {
         let json = ("content-type", "application/json".to_owned());
         let url = self.with_url_key(source, url).await?.whole;
         match self.source(source)? {
+            Source::S3(of) if of.flavor == Flavor::B2 => {
+                let secret = self.signing_secret(source).await?;
+                let signature = hmac_sha256(secret.expose().as_bytes(), &body);
+                let signature = format!("v1={}", hex(&signature));
+                Ok(Signed {
+                    url,
+                    headers: vec![json, ("x-bz-event-notification-signature", signature)],
+                    body,
+                })
+            }
+            Source::S3(of) if of.flavor == Flavor::Minio => {
+                let secret = self.signing_secret(source).await.ok();
+                let token = secret.map(|secret| match secret.expose() {
+                    value if value.contains(' ') => value.to_owned(),
+                    token => format!("Bearer {token}"),
+                });
+                let token = token.map(|token| ("authorization", token));
+                Ok(Signed {
+                    url,
+                    headers: [json].into_iter().chain(token).collect(),
+                    body,
+                })
+            }
             Source::S3(_) => Ok(Signed {
                 url,
                 headers: vec![json],
@@ -241,6 +265,7 @@ impl App {
 #[must_use]
 pub fn event_of(flavor: Flavor, of: &OriginRef, key: &str, removed: bool) -> Vec<u8> {
     let key = match flavor {
+        Flavor::B2 => return b2_event_of(of, key, removed),
         Flavor::Vk | Flavor::Ceph => key.to_owned(),
         Flavor::Aws | Flavor::Minio => {
             url::form_urlencoded::byte_serialize(key.as_bytes()).collect()
@@ -260,6 +285,22 @@ pub fn event_of(flavor: Flavor, of: &OriginRef, key: &str, removed: bool) -> Vec
         "s3": {"bucket": bucket, "object": {"key": key}, "s3SchemaVersion": "1.0"},
     });
     json!({"Records": [record]}).to_string().into_bytes()
+}
+
+/// The same in Backblaze's own dialect: what S3 calls a removal is a hide marker there.
+fn b2_event_of(of: &OriginRef, key: &str, removed: bool) -> Vec<u8> {
+    let event = if removed {
+        "b2:HideMarkerCreated:Hide"
+    } else {
+        "b2:ObjectCreated:Upload"
+    };
+    let mut event = json!({
+        "bucketName": bucket_of(&of.origin), "eventType": event, "eventVersion": 1, "objectName": key,
+    });
+    if let Some((account, _)) = of.origin.rsplit_once('/') {
+        event["accountId"] = json!(account);
+    }
+    json!({"events": [event]}).to_string().into_bytes()
 }
 
 /// A finished measurement as intdash posts it.

@@ -6,9 +6,10 @@ use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::Event;
 use crate::domain::forward::{Forward, occurrence};
 use crate::domain::handshake::{self, Answer};
-use crate::domain::scheme::{Scheme, query_value};
+use crate::domain::scheme::{Named, Scheme, query_value};
 use crate::domain::secrets::SourceSecrets;
 use crate::domain::signature::is_any;
+use crate::domain::sns::{self, Claim, Envelope, Opened};
 use http::Method;
 use serde::Deserialize;
 
@@ -65,6 +66,20 @@ impl GenericSource {
         delivery: &Delivery,
         proof: Proof<'_>,
     ) -> Result<Message, Rejection> {
+        let envelope = self.envelope(delivery);
+        if let Some(envelope) = envelope.clone() {
+            match envelope.open(&self.topics, delivery.received, proof)? {
+                Opened::Published(_) => {}
+                Opened::Confirm(url) => return Ok(Message::Confirm(url)),
+                Opened::Ended => {
+                    return Ok(Message::Events(vec![Event::Nothing {
+                        bucket: None,
+                        key: None,
+                        reason: "the subscription has ended".to_owned(),
+                    }]));
+                }
+            }
+        }
         let occurs = match proof {
             Proof::Operator => false,
             Proof::Sender { secrets, vouched } => {
@@ -86,7 +101,14 @@ impl GenericSource {
         {
             return Ok(Message::Challenge(answer));
         }
-        let named = self.verify.named_by(delivery);
+        let named = envelope.map_or_else(
+            || self.verify.named_by(delivery),
+            |envelope| Named {
+                id: Some(envelope.message_id),
+                id_is_signed: true,
+                event: envelope.subject,
+            },
+        );
         let id = named.id.as_deref().filter(|_| occurs);
         let known_again = id.map(|id| {
             // An id that nobody signed must not make another delivery pass for done.
@@ -99,6 +121,17 @@ impl GenericSource {
             known_again,
             &delivery.body,
         ))]))
+    }
+
+    /// What a certificate must vouch for before this delivery can be opened.
+    pub(super) fn claim(&self, delivery: &Delivery) -> Option<Claim> {
+        let envelope = self.envelope(delivery)?;
+        sns::claim(&envelope, &self.topics, delivery.received)
+    }
+
+    fn envelope(&self, delivery: &Delivery) -> Option<Envelope> {
+        let is_sns = self.verify.is_sns();
+        is_sns.then(|| Envelope::read(&delivery.body)).flatten()
     }
 
     /// The answer to a handshake that comes without proof, or with one of its own. None of a delivery.
@@ -163,7 +196,9 @@ impl GenericSource {
     }
 
     pub(super) fn problems(&self) -> Vec<String> {
-        self.verify.problems()
+        let mut problems = self.verify.problems();
+        problems.extend(sns::topic_problems(&self.topics));
+        problems
     }
 }
 

@@ -63,7 +63,7 @@ impl Source {
         proof: Proof<'_>,
     ) -> Result<Message, Rejection> {
         match self {
-            Self::S3(source) => source.open(name, delivery),
+            Self::S3(source) => source.open(name, delivery, proof),
             Self::Intdash(source) => source.open(name, delivery, proof),
             Self::Generic(source) => source.open(name, delivery, proof),
         }
@@ -79,15 +79,19 @@ impl Source {
 
     /// What a certificate must vouch for before this delivery can be opened.
     #[must_use]
-    pub fn claim(&self, _delivery: &Delivery) -> Option<Claim> {
-        None
+    pub fn claim(&self, delivery: &Delivery) -> Option<Claim> {
+        match self {
+            Self::S3(source) => source.claim(delivery),
+            Self::Intdash(_) => None,
+            Self::Generic(source) => source.claim(delivery),
+        }
     }
 
     /// Whether its deliveries prove whose they are. Of others only a `url_key` may keep strangers out.
     #[must_use]
     pub fn proves(&self) -> bool {
         match self {
-            Self::S3(_) => false,
+            Self::S3(source) => source.must_prove(),
             Self::Intdash(_) => true,
             Self::Generic(source) => !source.verify.is_none(),
         }
@@ -107,7 +111,12 @@ impl Source {
     #[must_use]
     pub fn missing_to_open(&self, secrets: Option<&SourceSecrets>) -> Option<&'static str> {
         match (self, secrets) {
-            // An object storage proves nothing; but without an entry it is not known whether there is a url_key.
+            (Self::S3(source), Some(secrets))
+                if source.must_prove() && secrets.secrets.is_empty() =>
+            {
+                Some("secrets (the signing secrets)")
+            }
+            // Most object storages prove nothing; but without an entry it is not known whether there is a url_key.
             (Self::S3(_), None) => Some("an entry: {} or its url_key"),
             (Self::Intdash(_), Some(secrets)) if !secrets.secrets.is_empty() => None,
             (Self::Intdash(_), _) => Some("secrets (the signing secrets)"),

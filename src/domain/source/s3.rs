@@ -1,18 +1,22 @@
-//! Object storages that post `{"Records":[…]}`: VK Cloud, AWS, MinIO, Ceph. An event is a hint about a key and nothing
+//! Object storages: VK Cloud, AWS (by itself or through SNS), MinIO, Ceph, Backblaze B2. An event is a hint about a key and nothing
 //! more: sizes, ETags, times and sequencers of the wire are not read, so their many spellings cannot hurt.
 
-use super::Message;
+mod b2;
+mod wire;
+
 use super::rule::BucketRule;
+use super::{Message, Proof};
 use crate::domain::addresses::Addresses;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, ObjectRef};
 use crate::domain::handshake::{Answer, VkChallenge};
 use crate::domain::object::KEY_MAX;
-use percent_encoding::percent_decode_str;
+use crate::domain::scheme::Scheme;
+use crate::domain::secrets::SourceSecrets;
+use crate::domain::sns::{self, Claim, Envelope, Opened};
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use wire::{Body, Encoding, RECORDS_MAX, Told, changes, readings, unknown};
 
 /// The dialect of an object storage: its events, its key encoding, its handshake.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -24,8 +28,31 @@ pub enum Flavor {
     Minio,
     /// Ceph RGW: keys raw.
     Ceph,
-    /// AWS S3: keys form-encoded.
+    /// AWS S3: keys form-encoded; through SNS or without it.
     Aws,
+    /// Backblaze B2: events of its own, signed; keys raw.
+    B2,
+}
+
+impl Flavor {
+    /// How it spells keys in `Records`.
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::Vk => Encoding::Either,
+            Self::Minio | Self::Aws => Encoding::Form,
+            Self::Ceph | Self::B2 => Encoding::Raw,
+        }
+    }
+
+    /// How its deliveries prove whose they are, where they can, as the settings of other senders name it.
+    fn scheme(self) -> Option<&'static str> {
+        match self {
+            // `auth_token`: after Bearer, or the configured value as it stands where it has two words.
+            Self::Minio => Some("harbor"),
+            Self::B2 => Some("backblaze-b2"),
+            Self::Vk | Self::Ceph | Self::Aws => None,
+        }
+    }
 }
 
 /// An object storage.
@@ -47,107 +74,110 @@ pub struct S3Source {
     /// The addresses that it may be delivered from.
     #[serde(default)]
     pub from: Addresses,
-}
-
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(rename = "Records", borrow)]
-    records: Option<Vec<&'a RawValue>>,
-    #[serde(rename = "Type")]
-    kind: Option<String>,
-    #[serde(rename = "Event")]
-    event: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
+    /// Of AWS through SNS: the ARNs of the topics whose messages are believed. Anybody can have a topic of his own.
     #[serde(default)]
-    event_name: String,
-    s3: Option<serde_json::Value>,
+    pub topics: Vec<String>,
 }
-
-#[derive(Deserialize)]
-struct WireS3 {
-    bucket: WireBucket,
-    object: WireObject,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireBucket {
-    name: String,
-    owner_identity: Option<WireOwner>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireOwner {
-    principal_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireObject {
-    key: String,
-}
-
-/// The first word of the event names after which a key may have changed. VK's console also speaks of the bare API calls.
-const CHANGES: [&str; 12] = [
-    "ObjectCreated",
-    "ObjectRemoved",
-    "ObjectTagging",
-    "ObjectRestore",
-    "ObjectLifecycle",
-    "LifecycleExpiration",
-    "LifecycleDelMarkerExpiration",
-    "ObjectSynced",
-    "PutObject",
-    "PutObjectCopy",
-    "CompleteMultipartUpload",
-    "DeleteObject",
-];
-
-/// The longest spellings on the wire, in bytes, of what is told back or logged: a key with every byte as `%XX`, a bucket.
-const WIRE_KEY_MAX: usize = 3 * KEY_MAX;
-const WIRE_BUCKET_MAX: usize = 255;
-/// So much of an unknown event name goes into the log.
-const EVENT_NAME_SHOWN: usize = 64;
-/// The most records of one delivery. Senders post one or a few; anyone who knows the URL can post more.
-const RECORDS_MAX: usize = 1000;
 
 impl S3Source {
-    /// Reads a handshake, records, or a test event; told apart by the body alone, since senders disagree on headers.
-    pub(super) fn open(&self, name: &str, delivery: &Delivery) -> Result<Message, Rejection> {
-        let malformed = |what: &str| Rejection::Malformed(what.to_owned());
-        let body: Body<'_> = serde_json::from_slice(&delivery.body)
-            .map_err(|_| malformed("expected a JSON object with Records, or a handshake"))?;
-        if let Some(records) = body.records {
-            if records.len() > RECORDS_MAX {
-                return Err(Rejection::Malformed(format!(
-                    "expected at most {RECORDS_MAX} records in a delivery"
-                )));
+    /// Verifies what can be, and reads a handshake, records, or a test event; told apart by the body alone, since senders
+    /// disagree on headers.
+    pub(super) fn open(
+        &self,
+        name: &str,
+        delivery: &Delivery,
+        proof: Proof<'_>,
+    ) -> Result<Message, Rejection> {
+        if let Proof::Sender { secrets, .. } = proof
+            && !self.verifies(delivery, secrets)
+        {
+            return Err(Rejection::Unauthentic);
+        }
+        match self.envelope(delivery) {
+            None => self.read(name, &delivery.body, Some(delivery)),
+            Some(envelope) => match envelope.open(&self.topics, delivery.received, proof)? {
+                Opened::Published(message) => self.read(name, message.as_bytes(), None),
+                Opened::Confirm(url) => Ok(Message::Confirm(url)),
+                Opened::Ended => Ok(nothing("the subscription has ended")),
+            },
+        }
+    }
+
+    /// What a certificate must vouch for before this delivery can be opened.
+    pub(super) fn claim(&self, delivery: &Delivery) -> Option<Claim> {
+        let envelope = self.envelope(delivery)?;
+        sns::claim(&envelope, &self.topics, delivery.received)
+    }
+
+    /// Through SNS without raw delivery; no other storage's body is taken for that.
+    fn envelope(&self, delivery: &Delivery) -> Option<Envelope> {
+        let through = self.flavor == Flavor::Aws;
+        through.then(|| Envelope::read(&delivery.body)).flatten()
+    }
+
+    /// Whether the sender proves itself: MinIO where it is to, B2 always, and nobody else can.
+    fn verifies(&self, delivery: &Delivery, secrets: &SourceSecrets) -> bool {
+        let Some(scheme) = self.flavor.scheme() else {
+            return true;
+        };
+        if secrets.secrets.is_empty() {
+            return !self.must_prove();
+        }
+        let scheme = Scheme::named(scheme);
+        scheme.is_ok_and(|scheme| scheme.verifies(delivery, &secrets.secrets, false))
+    }
+
+    /// Whether none of its deliveries is opened that does not prove whose it is.
+    #[must_use]
+    pub fn must_prove(&self) -> bool {
+        self.flavor == Flavor::B2
+    }
+
+    /// Reads what the sender says: of the `delivery` itself, which may be a handshake, or of what came in it.
+    fn read(
+        &self,
+        name: &str,
+        body: &[u8],
+        delivery: Option<&Delivery>,
+    ) -> Result<Message, Rejection> {
+        let body = Body::read(body)?;
+        let records = match self.flavor {
+            Flavor::B2 => body.events.as_deref(),
+            _ => body.records.as_deref(),
+        };
+        if records.is_some_and(|records| records.len() > RECORDS_MAX) {
+            return Err(Rejection::Malformed(format!(
+                "expected at most {RECORDS_MAX} records in a delivery"
+            )));
+        }
+        let without = records.is_none_or(<[_]>::is_empty);
+        let around = body
+            .envelope()
+            .filter(|_| without && self.flavor == Flavor::Minio);
+        if let Some(told) = around {
+            return Ok(Message::Events(vec![self.event(name, told)]));
+        }
+        if let Some(records) = records {
+            let told = records.iter().map(|record| match self.flavor {
+                Flavor::B2 => b2::event(record),
+                flavor => wire::record(record, flavor.encoding()),
+            });
+            let events = told.map(|told| match told {
+                Ok(told) => self.event(name, told),
+                Err(event) => event,
+            });
+            return Ok(Message::Events(events.collect()));
+        }
+        let handshake = body.kind.as_deref() == Some("SubscriptionConfirmation");
+        match delivery {
+            Some(delivery) if handshake && self.flavor == Flavor::Vk => {
+                self.answer(delivery).map(Message::Challenge)
             }
-            return Ok(Message::Events(
-                records
-                    .into_iter()
-                    .map(|record| self.event(name, record))
-                    .collect(),
-            ));
+            _ if body.event.as_deref() == Some("s3:TestEvent") => Ok(nothing("test event")),
+            _ => Err(Rejection::Malformed(
+                "expected records, or a handshake of this source's flavor".to_owned(),
+            )),
         }
-        if self.flavor == Flavor::Vk && body.kind.as_deref() == Some("SubscriptionConfirmation") {
-            return self.answer(delivery).map(Message::Challenge);
-        }
-        if body.event.as_deref() == Some("s3:TestEvent") {
-            let reason = "test event".to_owned();
-            return Ok(Message::Events(vec![Event::Nothing {
-                bucket: None,
-                key: None,
-                reason,
-            }]));
-        }
-        Err(malformed(
-            "expected Records, or a handshake of this source's flavor",
-        ))
     }
 
     fn answer(&self, delivery: &Delivery) -> Result<Answer, Rejection> {
@@ -191,51 +221,30 @@ impl S3Source {
     }
 
     /// Every record stands alone: what one says, or fails to say, never reaches the next.
-    fn event(&self, name: &str, record: &RawValue) -> Event {
-        let Ok(Record { event_name, s3 }) = serde_json::from_str(record.get()) else {
-            return Event::Malformed("a record is no object with an eventName".to_owned());
-        };
-        let event_name = event_name.strip_prefix("s3:").unwrap_or(&event_name);
-        let changes = CHANGES.contains(&event_name.split(':').next().unwrap_or_default());
-        let shown: String = event_name.chars().take(EVENT_NAME_SHOWN).collect();
-        let unknown = || format!("event name {shown:?} is not one that changes an object");
-        let Some(WireS3 { bucket, object }) = s3.and_then(|s3| WireS3::deserialize(s3).ok()) else {
-            // Such as MinIO's s3:BucketCreated:*, which is about no object.
-            return if changes || event_name.is_empty() {
-                Event::Malformed("a record has no s3.bucket.name or no s3.object.key".to_owned())
-            } else {
-                Event::Nothing {
-                    bucket: None,
-                    key: None,
-                    reason: unknown(),
-                }
-            };
-        };
-        if object.key.len() > WIRE_KEY_MAX || bucket.name.len() > WIRE_BUCKET_MAX {
+    fn event(&self, name: &str, told: Told) -> Event {
+        if !told.fits() {
             return Event::Malformed(
                 "a record's bucket or key is longer than any can be".to_owned(),
             );
         }
-        let project = bucket.owner_identity.and_then(|owner| owner.principal_id);
-        let Some((origin, rule)) = self.allowed(project.as_deref(), &bucket.name) else {
+        let Some((origin, rule)) = self.allowed(told.project.as_deref(), &told.bucket) else {
             return Event::Forbidden {
-                bucket: bucket.name,
-                key: object.key,
+                bucket: told.bucket,
+                key: told.key,
             };
         };
         let nothing = |reason| Event::Nothing {
-            bucket: Some(bucket.name.clone()),
-            key: Some(object.key.clone()),
+            bucket: Some(told.bucket.clone()),
+            key: Some(told.key.clone()),
             reason,
         };
-        if !changes {
-            return nothing(unknown());
+        if !changes(&told.event) {
+            return nothing(unknown(&told.event));
         }
-        let readings = readings(self.flavor, &object.key);
+        let readings = readings(told.encoding, &told.key);
         if readings.is_empty() {
             return Event::Malformed(
-                "a record's s3.object.key is empty, too long, or not in this flavor's encoding"
-                    .to_owned(),
+                "a record's key is empty, too long, or not in this flavor's encoding".to_owned(),
             );
         }
         let objects: Vec<_> = readings
@@ -262,6 +271,10 @@ impl S3Source {
                     .to_owned(),
             );
         }
+        if !self.topics.is_empty() && self.flavor != Flavor::Aws {
+            problems.push("topics: only flavor \"aws\" comes through SNS".to_owned());
+        }
+        problems.extend(sns::topic_problems(&self.topics));
         if self.buckets.is_empty() {
             problems.push("buckets: expected at least one project/bucket or bucket".to_owned());
         }
@@ -293,28 +306,19 @@ impl S3Source {
     }
 }
 
-/// The keys that a key of the wire may stand for: those that can be keys.
-fn readings(flavor: Flavor, wire: &str) -> Vec<String> {
-    let form = || {
-        let decoded = percent_decode_str(&wire.replace('+', " "))
-            .decode_utf8()
-            .ok()
-            .map(Cow::into_owned);
-        decoded.into_iter()
-    };
-    let mut keys: Vec<String> = match flavor {
-        Flavor::Ceph => vec![wire.to_owned()],
-        Flavor::Aws | Flavor::Minio => form().collect(),
-        // Not documented: where the two readings differ, both keys are looked at. One of them is the one that changed, and
-        // a look at the other one only makes its backup right.
-        Flavor::Vk => std::iter::once(wire.to_owned())
-            .chain(form().filter(|decoded| decoded != wire))
-            .collect(),
-    };
-    keys.retain(|key| (1..=KEY_MAX).contains(&key.len()));
-    keys
+/// Authentic, and about no object.
+fn nothing(reason: &str) -> Message {
+    Message::Events(vec![Event::Nothing {
+        bucket: None,
+        key: None,
+        reason: reason.to_owned(),
+    }])
 }
 
 #[cfg(test)]
 #[path = "s3_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "s3_proof_tests.rs"]
+mod proof_tests;

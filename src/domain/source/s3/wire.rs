@@ -1,0 +1,210 @@
+//! What the dialects put on the wire, read into one shape: what happened, in which bucket, to which key.
+
+use crate::domain::delivery::Rejection;
+use crate::domain::event::Event;
+use crate::domain::object::KEY_MAX;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// How a key is spelled on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// As it is.
+    Raw,
+    /// As in a form: `+` for a space, `%XX` for a byte.
+    Form,
+    /// Not documented.
+    Either,
+}
+
+/// What one record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Its name, without the dialect's own word before it.
+    pub(super) event: String,
+    /// The project or account that the bucket is of.
+    pub(super) project: Option<String>,
+    pub(super) bucket: String,
+    /// As on the wire.
+    pub(super) key: String,
+    pub(super) encoding: Encoding,
+}
+
+/// The first word of the event names after which a key may have changed. VK's console also speaks of the bare API calls.
+const CHANGES: [&str; 14] = [
+    "ObjectCreated",
+    "ObjectRemoved",
+    "ObjectTagging",
+    "ObjectRestore",
+    "ObjectLifecycle",
+    "LifecycleExpiration",
+    "LifecycleDelMarkerExpiration",
+    "ObjectSynced",
+    "PutObject",
+    "PutObjectCopy",
+    "CompleteMultipartUpload",
+    "DeleteObject",
+    // Backblaze: a version has gone, and the key with it or not; the newest version is hidden.
+    "ObjectDeleted",
+    "HideMarkerCreated",
+];
+
+/// The longest spellings on the wire, in bytes, of what is told back or logged: a key with every byte as `%XX`, a bucket.
+const WIRE_KEY_MAX: usize = 3 * KEY_MAX;
+const WIRE_BUCKET_MAX: usize = 255;
+/// So much of an unknown event name goes into the log.
+const EVENT_NAME_SHOWN: usize = 64;
+/// The most records of one delivery. Senders post one or a few; anyone who knows the URL can post more.
+pub(super) const RECORDS_MAX: usize = 1000;
+
+/// A body as all dialects together have it.
+#[derive(Deserialize)]
+pub(super) struct Body<'a> {
+    #[serde(rename = "Records", borrow)]
+    pub(super) records: Option<Vec<&'a RawValue>>,
+    /// Backblaze's records.
+    #[serde(borrow)]
+    pub(super) events: Option<Vec<&'a RawValue>>,
+    #[serde(rename = "Type")]
+    pub(super) kind: Option<String>,
+    #[serde(rename = "Event")]
+    pub(super) event: Option<String>,
+    /// MinIO's word for what its only record says, and `<bucket>/<key>`, as it is.
+    #[serde(rename = "EventName")]
+    event_name: Option<String>,
+    #[serde(rename = "Key")]
+    key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    #[serde(default)]
+    event_name: String,
+    s3: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct WireS3 {
+    bucket: WireBucket,
+    object: WireObject,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireBucket {
+    name: String,
+    owner_identity: Option<WireOwner>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireOwner {
+    principal_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireObject {
+    key: String,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, Rejection> {
+        serde_json::from_slice(body).map_err(|_| {
+            let what =
+                "expected a JSON object with the records of this source's flavor, or a handshake";
+            Rejection::Malformed(what.to_owned())
+        })
+    }
+
+    /// What MinIO says around its record.
+    pub(super) fn envelope(&self) -> Option<Told> {
+        let (bucket, key) = self.key.as_deref()?.split_once('/')?;
+        Some(Told {
+            event: without_dialect(self.event_name.as_deref()?).to_owned(),
+            project: None,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            encoding: Encoding::Raw,
+        })
+    }
+}
+
+/// Reads a record of `Records`. What is none, or about no object, is an event at once.
+pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Event> {
+    let Ok(Record { event_name, s3 }) = serde_json::from_str(record.get()) else {
+        return Err(Event::Malformed(
+            "a record is no object with an eventName".to_owned(),
+        ));
+    };
+    let event = without_dialect(&event_name);
+    let Some(WireS3 { bucket, object }) = s3.and_then(|s3| WireS3::deserialize(s3).ok()) else {
+        return Err(about_nothing(event, "s3.bucket.name or no s3.object.key"));
+    };
+    Ok(Told {
+        event: event.to_owned(),
+        project: bucket.owner_identity.and_then(|owner| owner.principal_id),
+        bucket: bucket.name,
+        key: object.key,
+        encoding,
+    })
+}
+
+/// What a record comes to that names no object: such as MinIO's `s3:BucketCreated:*`, which is about none.
+pub(super) fn about_nothing(event: &str, lacks: &str) -> Event {
+    if changes(event) || event.is_empty() {
+        Event::Malformed(format!("a record has no {lacks}"))
+    } else {
+        Event::Nothing {
+            bucket: None,
+            key: None,
+            reason: unknown(event),
+        }
+    }
+}
+
+fn without_dialect(event: &str) -> &str {
+    event.strip_prefix("s3:").unwrap_or(event)
+}
+
+/// Whether a key may have changed after an event of this name.
+pub(super) fn changes(event: &str) -> bool {
+    CHANGES.contains(&event.split(':').next().unwrap_or_default())
+}
+
+/// Why there is nothing to do for any other.
+pub(super) fn unknown(event: &str) -> String {
+    let shown: String = event.chars().take(EVENT_NAME_SHOWN).collect();
+    format!("event name {shown:?} is not one that changes an object")
+}
+
+impl Told {
+    /// Whether bucket and key are no longer than any can be.
+    pub(super) fn fits(&self) -> bool {
+        self.key.len() <= WIRE_KEY_MAX && self.bucket.len() <= WIRE_BUCKET_MAX
+    }
+}
+
+/// The keys that a key of the wire may stand for: those that can be keys.
+pub(super) fn readings(encoding: Encoding, wire: &str) -> Vec<String> {
+    let form = || {
+        let decoded = percent_decode_str(&wire.replace('+', " "))
+            .decode_utf8()
+            .ok()
+            .map(Cow::into_owned);
+        decoded.into_iter()
+    };
+    let mut keys: Vec<String> = match encoding {
+        Encoding::Raw => vec![wire.to_owned()],
+        Encoding::Form => form().collect(),
+        // Where the two readings differ, both keys are looked at. One of them is the one that changed, and a look at the other
+        // one only makes its backup right.
+        Encoding::Either => std::iter::once(wire.to_owned())
+            .chain(form().filter(|decoded| decoded != wire))
+            .collect(),
+    };
+    keys.retain(|key| (1..=KEY_MAX).contains(&key.len()));
+    keys
+}
