@@ -5,7 +5,7 @@ Not needed for using them: the files are committed, and a test insists that they
 a delivery is signed over its exact bytes, and JSON inside JSON is no place to edit those by hand. Nothing here depends on
 the clock, on chance or on the machine.
 
-The published handshakes and signatures come from tests/vectors/vectors.json. The gateway's side of each file has the
+The published handshakes and signatures come from tests/vectors/vectors.json, those of SNS from sns.json there. The gateway's side of each file has the
 fields that API Gateway and function URLs send (bases: `sam local generate-event apigateway`), the sender's side the
 headers that each sender is known to send.
 """
@@ -19,6 +19,7 @@ import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 VECTORS = json.loads((HERE.parent / "tests/vectors/vectors.json").read_text())
+SNS_VECTORS = json.loads((HERE.parent / "tests/vectors/sns.json").read_text())
 
 # What env.json expects on the machine that runs the container; README.md beside this file says how to get it there.
 S3 = "http://host.docker.internal:9000"
@@ -170,6 +171,10 @@ INTDASH_VECTOR = next(vector for vector in VECTORS["intdash_signature"] if vecto
 INTDASH_WRONG = next(vector for vector in VECTORS["intdash_signature"] if vector["name"] == "lesson6+newline")
 SECRET = INTDASH_VECTOR["secret"]
 SAMPLES = VECTORS["s3_event_samples"]
+SNS_SUBSCRIPTION = SNS_VECTORS["messages"]["subscription_confirmation"]
+SNS_NOTIFICATION = SNS_VECTORS["messages"]["notification_with_subject"]
+B2_SECRET = next(vector for vector in VECTORS["generic_signatures"] if vector["scheme"] == "backblaze_b2")["secret"]
+MINIO_TOKEN = "a-token-of-minios"
 
 JSON = {"content-type": "application/json"}
 CHALLENGE = {"x-amz-sns-message-type": "SubscriptionConfirmation"}
@@ -208,6 +213,39 @@ def minio():
         "x-minio-deployment-id": "6faeded5-5cf3-4133-8a37-07c5d500207c",
     }
     return event
+
+
+def through_sns(message, **changed):
+    """A published message of SNS as it is posted: body and headers. With anything changed its signature no longer fits."""
+    message = message | changed
+    headers = SNS_HEADERS | {
+        "x-amz-sns-message-type": message["Type"],
+        "x-amz-sns-message-id": message["MessageId"],
+        "x-amz-sns-topic-arn": message["TopicArn"],
+    }
+    del headers["x-amz-sns-rawdelivery"]
+    # SNS has a space on both sides of each colon.
+    body = json.dumps(message, separators=(",", " : "), ensure_ascii=False, indent=2)
+    return body, headers
+
+
+def b2(kind, name=None):
+    """The event of Backblaze's documentation and SDK, of this type and object: body and headers."""
+    event = {
+        "accountId": "e85c6a500333",
+        "bucketId": "aea8c5bc362ae55070130333",
+        "bucketName": "mySampleBucket",
+        "eventTimestamp": 1684793309123,
+        "eventType": kind,
+        "eventVersion": 1,
+        "matchedRuleName": "mySampleRule1",
+    }
+    if name is not None:
+        version = "4_zaea8c5bc362ae55070130333_f117c7bd5d6c6597c_d20230521_m235957_c001_v0001044_t0052_u01684713597235"
+        event |= {"objectName": name, "objectSize": 10495842, "objectVersionId": version}
+    body = compact({"events": [event]})
+    signature = hmac.new(B2_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
+    return body, JSON | {"x-bz-event-notification-signature": f"v1={signature}"}
 
 
 def signed(body, secret=SECRET):
@@ -262,6 +300,9 @@ REST_CHALLENGE = {"Content-Type": "application/json", "X-Amz-Sns-Message-Type": 
 REST_INTDASH = {"Content-Type": "application/json", "X-Intdash-Signature-256": INTDASH_VECTOR["signature"]}
 INTDASH_SIGNED = intdash_headers(INTDASH_VECTOR["signature"])
 ARTICLE_BODY = compact(vk_challenge(ARTICLE))
+MINIO_TOKENED = SERVER | {"authorization": f"Bearer {MINIO_TOKEN}"}
+# S3's own message, as it would be in a notification; nobody has published one together with its signature.
+S3_THROUGH_SNS = {"Subject": "Amazon S3 Notification", "Message": compact(SAMPLES["aws"])}
 
 EVENTS = {
     "ping": (http_api, "/ping", None, {"user-agent": "curl/8.5.0"}, {"method": "GET"}),
@@ -279,7 +320,15 @@ EVENTS = {
     "vk-docs-created": (http_api, "/hooks/vk-docs", compact(SAMPLES["vk"]), NOTIFICATION, VK_OPTIONS),
     "aws-created": (http_api, "/hooks/aws", compact(SAMPLES["aws"]), SNS_HEADERS, {}),
     "aws-test-event": (http_api, "/hooks/aws", compact(SAMPLES["aws_test_event"]), SNS_HEADERS, {}),
+    "aws-sns-confirmation": (http_api, "/hooks/aws", *through_sns(SNS_SUBSCRIPTION), {}),
+    "aws-sns-created": (http_api, "/hooks/aws", *through_sns(SNS_NOTIFICATION, **S3_THROUGH_SNS), {}),
+    "aws-sns-other-topic": (http_api, "/hooks/aws", *through_sns(SNS_NOTIFICATION, TopicArn=f"arn:aws:sns:us-west-2:{ACCOUNT}:MyTopic"), {}),
     "minio-created": (http_api, "/hooks/minio", compact(minio()), SERVER, {}),
+    "minio-created-token": (http_api, "/hooks/minio-token", compact(minio()), MINIO_TOKENED, {}),
+    "minio-created-no-token": (http_api, "/hooks/minio-token", compact(minio()), SERVER, {}),
+    "b2-created": (http_api, "/hooks/b2", *b2("b2:ObjectCreated:Upload", "objectName.txt"), {}),
+    "b2-hidden": (http_api, "/hooks/b2", *b2("b2:HideMarkerCreated:Hide", "hidden.txt"), {}),
+    "b2-test-event": (http_api, "/hooks/b2", *b2("b2:TestEvent"), {}),
     "ceph-created": (http_api, "/hooks/ceph", compact(SAMPLES["ceph"]), JSON, {}),
     "intdash-completed": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], INTDASH_SIGNED, {}),
     "intdash-completed-rest-v1": (rest_api, "/hooks/intdash", INTDASH_VECTOR["body"], REST_INTDASH, {}),
@@ -315,12 +364,16 @@ SOURCES = {
     ),
     "vk-docs": s3_source("vk", "ru-msk", {"mcs2883541269/bucketA": "docs/"}, url=DOCS["url"]),
     "minio": s3_source("minio", "us-east-1", {"photos": "minio/"}),
+    "minio-token": s3_source("minio", "us-east-1", {"photos": "minio-token/"}),
+    "b2": s3_source("b2", "us-west-004", {"mySampleBucket": "b2/"}),
     "ceph": s3_source("ceph", "us-east-1", {"mybucket1": "ceph/"}),
-    "aws": s3_source("aws", "us-west-2", {"mybucket": "aws/"}),
+    "aws": s3_source("aws", "us-west-2", {"mybucket": "aws/"}, topics=[SNS_SUBSCRIPTION["TopicArn"]]),
     "intdash": {"kind": "intdash", "url": INTDASH, "trigger": ["completed", "finished"], "data": "float64/*"},
 }
 LOCAL_KEYS = {"access_key_id": "local", "secret_access_key": "local"}
 SECRETS = {name: LOCAL_KEYS for name, source in SOURCES.items() if source["kind"] == "s3"}
+SECRETS["minio-token"] = LOCAL_KEYS | {"secrets": [MINIO_TOKEN]}
+SECRETS["b2"] = LOCAL_KEYS | {"secrets": [B2_SECRET]}
 SECRETS["intdash"] = {"secrets": [SECRET], "api_token": "local"}
 
 ENVIRONMENT = {
