@@ -160,7 +160,10 @@ const TABLE: [Row; 34] = [
         200,
         Mirrors(&[("red flower/a+b.jpg", "copied")]),
     )
-    .copies(&[("minio-token/red flower/a+b.jpg", "photos/red flower/a+b.jpg")]),
+    .copies(&[(
+        "minio-token/red flower/a+b.jpg",
+        "photos/red flower/a+b.jpg",
+    )]),
     row("minio-created-no-token", 401, UNAUTHENTIC),
     row("b2-created", 200, Mirrors(&[("objectName.txt", "copied")]))
         .copies(&[("b2/objectName.txt", "mySampleBucket/objectName.txt")]),

@@ -4,8 +4,11 @@ mod sns;
 
 use crate::world::{Answer, World};
 use axum::body::Body;
+use hookwork::app::operator::hooks::event_of;
+use hookwork::domain::event::OriginRef;
 use hookwork::domain::handshake::hex;
 use hookwork::domain::signature::hmac_sha256;
+use hookwork::domain::source::s3::Flavor;
 use http::Request;
 use serde_json::{Value, json};
 
@@ -210,4 +213,48 @@ async fn backblaze_without_a_secret_of_ours_is_refused() {
     let refused = b2(&world, [b2_event("b2:ObjectCreated:Upload", KEY)]).await;
     assert_eq!(refused.status, 500, "it never falls open");
     assert_eq!(world.backup(KEY), None);
+}
+
+#[tokio::test]
+async fn what_hookctl_signs_as_each_flavour_is_accepted() {
+    for (name, flavor, secrets) in [
+        ("vk", Flavor::Vk, json!([])),
+        ("minio", Flavor::Minio, json!([])),
+        ("minio", Flavor::Minio, json!(["a-token"])),
+        ("ceph", Flavor::Ceph, json!([])),
+        ("aws", Flavor::Aws, json!([])),
+        ("b2", Flavor::B2, json!([SECRET])),
+    ] {
+        let world = world(name, secrets).await;
+        world.put(KEY, "1");
+        let of = OriginRef {
+            source: name.to_owned(),
+            origin: "origin".to_owned(),
+        };
+        for (removed, outcome) in [(false, "copied"), (true, "deleted")] {
+            if removed {
+                world.remove(KEY);
+            }
+            let body = event_of(flavor, &of, KEY, removed);
+            let url = format!("http://x/hooks/{name}");
+            let signed = world.app().signed(name, &url, body).await.unwrap();
+            let mut request = Request::post(format!("/hooks/{name}"));
+            for (header, value) in &signed.headers {
+                request = request.header(header, value);
+            }
+            let request = request.body(Body::from(signed.body)).unwrap();
+            let answer = world.send(request).await;
+            assert_eq!(
+                answer.outcomes().first().map(String::as_str),
+                Some(outcome),
+                "{name}: {answer:?}"
+            );
+        }
+    }
+    let world = world("b2", json!([])).await;
+    let lacking = world
+        .app()
+        .signed("b2", "http://x/hooks/b2", Vec::new())
+        .await;
+    assert!(lacking.unwrap_err().contains("secrets"), "it signs nothing");
 }

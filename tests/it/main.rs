@@ -12,6 +12,7 @@ mod emulator;
 mod entropy;
 mod events;
 mod flavors;
+mod generic;
 mod handshakes;
 mod keys;
 mod kills;

@@ -3,7 +3,6 @@
 use super::super::{App, missing};
 use crate::clients::hooks::Notifications;
 use crate::domain::event::{OriginRef, bucket_of};
-use crate::domain::handshake::hex;
 use crate::domain::notification::{Hook, Merged, merged};
 use crate::domain::signature::{Secret, hmac_sha256};
 use crate::domain::source::Source;
@@ -12,6 +11,7 @@ use crate::domain::source::s3::Flavor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A URL of ours that a sender is told.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub struct Signed {
     /// Where to, the secret segment included.
     pub url: String,
     /// What goes with it.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// Byte for byte.
     pub body: Vec<u8>,
 }
@@ -216,44 +216,39 @@ impl App {
     /// # Errors
     /// A sentence.
     pub async fn signed(&self, source: &str, url: &str, body: Vec<u8>) -> Result<Signed, String> {
-        let json = ("content-type", "application/json".to_owned());
+        let json = ("content-type".to_owned(), "application/json".to_owned());
         let url = self.with_url_key(source, url).await?.whole;
         match self.source(source)? {
-            Source::S3(of) if of.flavor == Flavor::B2 => {
-                let secret = self.signing_secret(source).await?;
-                let signature = hmac_sha256(secret.expose().as_bytes(), &body);
-                let signature = format!("v1={}", hex(&signature));
-                Ok(Signed {
-                    url,
-                    headers: vec![json, ("x-bz-event-notification-signature", signature)],
-                    body,
-                })
+            Source::S3(of) => {
+                let mut headers = vec![json];
+                // MinIO proves itself where there is a token, and only there.
+                let secret = match self.signing_secret(source).await {
+                    Err(lacking) if of.must_prove() => return Err(lacking),
+                    secret => secret.ok(),
+                };
+                if let Some((scheme, secret)) = of.scheme().zip(secret) {
+                    headers.extend(scheme.sign(&body, &secret, "", 0)?);
+                }
+                Ok(Signed { url, headers, body })
             }
-            Source::S3(of) if of.flavor == Flavor::Minio => {
-                let secret = self.signing_secret(source).await.ok();
-                let token = secret.map(|secret| match secret.expose() {
-                    value if value.contains(' ') => value.to_owned(),
-                    token => format!("Bearer {token}"),
-                });
-                let token = token.map(|token| ("authorization", token));
-                Ok(Signed {
-                    url,
-                    headers: [json].into_iter().chain(token).collect(),
-                    body,
-                })
+            Source::Generic(found) => {
+                let secret = match found.verify.is_none() {
+                    true => Secret::new(""),
+                    false => self.signing_secret(source).await?,
+                };
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                let now = now.map_or(0, |time| time.as_secs());
+                let id = uuid::Uuid::now_v7().to_string();
+                let mut headers = found.verify.sign(&body, &secret, &id, now)?;
+                headers.insert(0, json);
+                Ok(Signed { url, headers, body })
             }
-            Source::S3(_) => Ok(Signed {
-                url,
-                headers: vec![json],
-                body,
-            }),
-            Source::Generic(_) => Err("no".to_owned()),
             Source::Intdash(_) => {
                 let secret = self.signing_secret(source).await?;
                 let signature = STANDARD.encode(hmac_sha256(secret.expose().as_bytes(), &body));
                 Ok(Signed {
                     url,
-                    headers: vec![json, (SIGNATURE_HEADER, signature)],
+                    headers: vec![json, (SIGNATURE_HEADER.to_owned(), signature)],
                     body,
                 })
             }

@@ -43,16 +43,6 @@ impl Flavor {
             Self::Ceph | Self::B2 => Encoding::Raw,
         }
     }
-
-    /// How its deliveries prove whose they are, where they can, as the settings of other senders name it.
-    fn scheme(self) -> Option<&'static str> {
-        match self {
-            // `auth_token`: after Bearer, or the configured value as it stands where it has two words.
-            Self::Minio => Some("harbor"),
-            Self::B2 => Some("backblaze-b2"),
-            Self::Vk | Self::Ceph | Self::Aws => None,
-        }
-    }
 }
 
 /// An object storage.
@@ -117,14 +107,24 @@ impl S3Source {
 
     /// Whether the sender proves itself: MinIO where it is to, B2 always, and nobody else can.
     fn verifies(&self, delivery: &Delivery, secrets: &SourceSecrets) -> bool {
-        let Some(scheme) = self.flavor.scheme() else {
-            return true;
-        };
-        if secrets.secrets.is_empty() {
-            return !self.must_prove();
+        match self.scheme() {
+            Some(scheme) if !secrets.secrets.is_empty() => {
+                scheme.verifies(delivery, &secrets.secrets, false)
+            }
+            _ => !self.must_prove(),
         }
-        let scheme = Scheme::named(scheme);
-        scheme.is_ok_and(|scheme| scheme.verifies(delivery, &secrets.secrets, false))
+    }
+
+    /// How its deliveries prove whose they are, where they can.
+    #[must_use]
+    pub fn scheme(&self) -> Option<Scheme> {
+        let name = match self.flavor {
+            // `auth_token`: after Bearer, or the configured value as it stands where it has two words.
+            Flavor::Minio => "harbor",
+            Flavor::B2 => "backblaze-b2",
+            Flavor::Vk | Flavor::Ceph | Flavor::Aws => return None,
+        };
+        Scheme::named(name).ok()
     }
 
     /// Whether none of its deliveries is opened that does not prove whose it is.

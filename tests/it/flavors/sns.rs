@@ -1,12 +1,13 @@
 //! AWS S3 through SNS: the subscription is confirmed, what is published is mirrored, and nothing else is believed or called.
 
 use super::{KEY, told};
-use crate::world::{Answer, far_sides, function, send, variables};
+use crate::world::{Answer, TOPIC, far_sides, function, send, variables};
 use axum::Router;
 use axum::body::Body;
 use hookwork::clients::https::counted;
 use hookwork::twin::s3::Store;
 use hookwork::twin::sns::Signer;
+use hookwork::twin::topic::Topic;
 use http::Request;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
@@ -14,10 +15,11 @@ use tokio::net::TcpListener;
 
 const ARN: &str = "arn:aws:sns:us-east-1:123456789012:objects";
 
-/// A function whose source `aws` listens to a topic, and the far sides.
+/// A function whose sources `aws` and `any` listen to a topic, and the far sides.
 struct Subscribed {
     store: Store,
     topic: Signer,
+    notices: Topic,
     router: Router,
 }
 
@@ -28,26 +30,36 @@ impl Subscribed {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let topic = Signer::new(ARN, &url).unwrap();
-        let routes = topic.router();
+        let notices = Topic::new(TOPIC);
+        let routes = topic.router().merge(notices.router());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         let source = json!({
             "kind": "s3", "flavor": "aws", "endpoint": s3_url, "region": "us-east-1", "buckets": {"origin": {}}, "topics": topics,
         });
         let secrets = json!({"access_key_id": "local", "secret_access_key": "local"});
-        let (sources, secrets) = (json!({"aws": source}), json!({"aws": secrets}));
+        let any = json!({"kind": "generic", "verify": "sns", "topics": topics});
+        let (sources, secrets) = (
+            json!({"aws": source, "any": any}),
+            json!({"aws": secrets, "any": {}}),
+        );
         let setting = variables(&sources, &secrets, "backup", None);
         let router = function(setting, &s3_url, &url).await;
         store.put("origin", KEY, "1");
         Self {
             store,
             topic,
+            notices,
             router,
         }
     }
 
     async fn post(&self, message: &Value) -> Answer {
+        self.post_to("/hooks/aws", message).await
+    }
+
+    async fn post_to(&self, path: &str, message: &Value) -> Answer {
         // As SNS posts it: the header may be anything.
-        let request = Request::post("/hooks/aws")
+        let request = Request::post(path)
             .header("content-type", "text/plain; charset=UTF-8")
             .header("x-amz-sns-message-type", "Notification");
         let request = request.body(Body::from(message.to_string())).unwrap();
@@ -250,4 +262,33 @@ async fn what_was_published_by_somebody_else_is_no_event() {
         let notification = world.topic.notification(None, message, SystemTime::now());
         assert_eq!(world.post(&notification).await.status, 400, "{message}");
     }
+}
+
+#[tokio::test]
+async fn any_other_topic_is_handed_on_under_the_same_rules() {
+    let world = Subscribed::to(&[ARN]).await;
+    let now = SystemTime::now();
+    let post = async |message: &Value| world.post_to("/hooks/any", message).await;
+    let confirmation = world.topic.confirmation("SubscriptionConfirmation", now);
+    assert_eq!(post(&confirmation).await.status, 200);
+    assert_eq!(world.topic.confirmed().len(), 1);
+    let ended = world.topic.confirmation("UnsubscribeConfirmation", now);
+    assert_eq!(post(&ended).await.outcomes(), ["ignored"]);
+    let right = world.topic.notification(Some("s"), "hello", now);
+    let mut forged = right.clone();
+    forged["Message"] = json!("goodbye");
+    assert_eq!(post(&forged).await.status, 401);
+    let old = now - Duration::from_secs(2 * 3600);
+    let old = world.topic.notification(Some("s"), "hello", old);
+    assert_eq!(post(&old).await.status, 401);
+    assert_eq!(post(&json!({"Message": "raw"})).await.status, 401);
+    assert_eq!(world.notices.notices(), []);
+    assert_eq!(post(&right).await.outcomes(), ["published"]);
+    let notices = world.notices.notices();
+    assert!(notices[0].message.contains("hello"), "{notices:?}");
+    let id = right["MessageId"].as_str().unwrap();
+    assert_eq!(notices[0].attributes["id"], id);
+    assert_eq!(notices[0].attributes["event"], "s");
+    let other = Subscribed::to(&[]).await;
+    assert_eq!(other.post_to("/hooks/any", &right).await.status, 403);
 }
