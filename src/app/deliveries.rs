@@ -110,7 +110,7 @@ impl App {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(delivery.id = %cause.delivery, source, %error, "whether it was done before is not known")
+                    tracing::warn!(delivery.id = %cause.delivery, source, %error, "whether it was done before is not known");
                 }
             }
         }

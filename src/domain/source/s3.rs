@@ -164,7 +164,7 @@ impl S3Source {
             });
             let events = told.map(|told| match told {
                 Ok(told) => self.event(name, told),
-                Err(event) => event,
+                Err(aside) => aside.into(),
             });
             return Ok(Message::Events(events.collect()));
         }

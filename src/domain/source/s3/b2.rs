@@ -2,8 +2,7 @@
 //!
 //! Source: Backblaze, "Event Notifications Reference Guide" and "Native API String Encoding".
 
-use super::wire::{Encoding, Told, about_nothing};
-use crate::domain::event::Event;
+use super::wire::{Aside, Encoding, Told, about_nothing};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,10 +16,10 @@ struct Wire {
     object_name: Option<String>,
 }
 
-/// Reads one of `events`. What is none, or about no object, is an event at once; a test event is of a type that changes nothing.
-pub(super) fn event(event: &RawValue) -> Result<Told, Event> {
+/// Reads one of `events`. A test event is of a type that changes nothing, and names no object.
+pub(super) fn event(event: &RawValue) -> Result<Told, Aside> {
     let Ok(wire) = serde_json::from_str::<Wire>(event.get()) else {
-        return Err(Event::Malformed(
+        return Err(Aside::Malformed(
             "an event is no object with an eventType".to_owned(),
         ));
     };

@@ -32,6 +32,28 @@ pub(super) struct Told {
     pub(super) encoding: Encoding,
 }
 
+/// A record that says nothing of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Aside {
+    /// It is about none; the sentence says what it is about.
+    Nothing(String),
+    /// It should; the sentence says what is missing.
+    Malformed(String),
+}
+
+impl From<Aside> for Event {
+    fn from(aside: Aside) -> Self {
+        match aside {
+            Aside::Malformed(reason) => Self::Malformed(reason),
+            Aside::Nothing(reason) => Self::Nothing {
+                bucket: None,
+                key: None,
+                reason,
+            },
+        }
+    }
+}
+
 /// The first word of the event names after which a key may have changed. VK's console also speaks of the bare API calls.
 const CHANGES: [&str; 14] = [
     "ObjectCreated",
@@ -132,10 +154,10 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Reads a record of `Records`. What is none, or about no object, is an event at once.
-pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Event> {
+/// Reads a record of `Records`.
+pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Aside> {
     let Ok(Record { event_name, s3 }) = serde_json::from_str(record.get()) else {
-        return Err(Event::Malformed(
+        return Err(Aside::Malformed(
             "a record is no object with an eventName".to_owned(),
         ));
     };
@@ -153,15 +175,11 @@ pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Even
 }
 
 /// What a record comes to that names no object: such as MinIO's `s3:BucketCreated:*`, which is about none.
-pub(super) fn about_nothing(event: &str, lacks: &str) -> Event {
+pub(super) fn about_nothing(event: &str, lacks: &str) -> Aside {
     if changes(event) || event.is_empty() {
-        Event::Malformed(format!("a record has no {lacks}"))
+        Aside::Malformed(format!("a record has no {lacks}"))
     } else {
-        Event::Nothing {
-            bucket: None,
-            key: None,
-            reason: unknown(event),
-        }
+        Aside::Nothing(unknown(event))
     }
 }
 
