@@ -287,6 +287,10 @@ fn logged(
         Job::Audit(of) => ("audit", Some(&of.origin), None, None),
         Job::Forward(_) => ("forward", None, None, None),
     };
+    let event = match job {
+        Job::Forward(of) => of.event.as_ref(),
+        _ => None,
+    };
     let (id, trace, source) = (cause.delivery, cause.trace_id(), job.source());
     match done {
         Ok(done) => {
@@ -298,7 +302,7 @@ fn logged(
                 let left_out = done.left_out.join(", ");
                 tracing::warn!(delivery.id = %id, trace, source, object.bucket = bucket, object.key = key, left_out, "the backup does not take all of the object's properties");
             }
-            tracing::info!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, copied_bytes, reason, calls, ms, "job");
+            tracing::info!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, object.fingerprint = fingerprint, copy.etag = etag, copy.crc64nvme = crc64nvme, measurement, event, copied_bytes, reason, calls, ms, "job");
             Ok(done.outcome)
         }
         Err(left) if left.goes_on() => {
@@ -306,7 +310,7 @@ fn logged(
             Err(left)
         }
         Err(error) => {
-            tracing::error!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, error = %error, calls, ms, "job");
+            tracing::error!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, event, error = %error, calls, ms, "job");
             Err(error)
         }
     }

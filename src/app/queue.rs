@@ -3,7 +3,7 @@
 
 use super::App;
 use crate::clients::queue::Queue;
-use crate::domain::job::{Cause, Job, Outcome, once};
+use crate::domain::job::{Cause, Job, Outcome, Unread, once};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::receipt::Ended;
@@ -43,7 +43,7 @@ pub struct Message {
 
 impl Message {
     /// The job and what it is done for.
-    fn read(&self) -> Result<(Job, Cause), String> {
+    fn read(&self) -> Result<(Job, Cause), Unread> {
         let (job, delivery) = Job::from_json(&self.body)?;
         let cause = Cause {
             delivery,
@@ -68,7 +68,8 @@ enum Fate {
 }
 
 impl Fate {
-    fn of(job: Result<&Result<Outcome, WorkError>, &String>, receives: u32) -> Self {
+    fn of(job: Result<&Result<Outcome, WorkError>, &Unread>, receives: u32) -> Self {
+        let wait = FIRST_WAIT * (1 << receives.clamp(1, ATTEMPTS).saturating_sub(1));
         match job {
             Ok(Ok(_)) => Self::Done,
             Ok(Err(error)) if error.goes_on() => Self::GoOn,
@@ -77,11 +78,11 @@ impl Fate {
                 Self::Dead(format!("{receives} attempts, the last: {error}"))
             }
             Ok(Err(error)) => {
-                let wait = FIRST_WAIT * (1 << (receives.max(1) - 1));
                 let settling = error.may_land().then_some(SETTLING);
                 Self::Again(wait.max(settling.unwrap_or_default()))
             }
-            Err(unreadable) => Self::Dead(unreadable.clone()),
+            Err(Unread::Later(_)) if receives < ATTEMPTS => Self::Again(wait),
+            Err(unreadable) => Self::Dead(unreadable.to_string()),
         }
     }
 }
@@ -232,10 +233,16 @@ mod tests {
         ] {
             assert!(matches!(Fate::of(Ok(&Err(hopeless)), 1), Fate::Dead(_)));
         }
-        let unreadable = "this is no job".to_owned();
+        let unreadable = Unread::NoJob("x".to_owned());
         assert_eq!(
             Fate::of(Err(&unreadable), 1),
-            Fate::Dead(unreadable.clone())
+            Fate::Dead("this is no job: x".to_owned())
+        );
+        // While a deployment is under way the next worker may know it.
+        let later = Unread::Later(9);
+        assert_eq!(Fate::of(Err(&later), 1), Fate::Again(FIRST_WAIT));
+        assert!(
+            matches!(Fate::of(Err(&later), 5), Fate::Dead(reason) if reason.contains("version 9"))
         );
         let left = Err(WorkError::Unfinished {
             finished: 1,

@@ -91,6 +91,7 @@ class Stack:
         sources = {
             "vk": {"kind": "s3", "flavor": "vk", "endpoint": origin.endpoint, "region": "us-east-1", "buckets": {f"{PROJECT}/origin": {}}},
             "intdash": {"kind": "intdash", "url": "https://127.0.0.1:1"},
+            "github": {"kind": "generic", "verify": "github"},
         }
         self.parameters = {"Sources": json.dumps(sources), "LogLevel": "info"}
         self.s3, self.sqs = aws.client("s3"), aws.client("sqs")
@@ -185,13 +186,13 @@ def refuses_until_it_has_its_secrets(stack):
 
 
 def takes_its_secrets(stack):
-    senders = {"vk": {"url_key": stack.url_key}, "intdash": {"secrets": [stack.signing]}}
+    senders = {"vk": {"url_key": stack.url_key}, "intdash": {"secrets": [stack.signing]}, "github": {"secrets": [stack.signing]}}
     work = {"vk": {"access_key_id": KEY, "secret_access_key": SECRET}}
     if "WorkerName" in stack.outputs:
         stack.put_secrets("PutSecretsCommand", senders)
         stack.put_secrets("PutWorkerSecretsCommand", work)
     else:
-        stack.put_secrets("PutSecretsCommand", {"vk": senders["vk"] | work["vk"], "intdash": senders["intdash"]})
+        stack.put_secrets("PutSecretsCommand", senders | {"vk": senders["vk"] | work["vk"]})
 
 
 def shakes_hands(stack):
@@ -219,6 +220,44 @@ def refuses_forgeries(stack):
 
     equal(signed(secrets.token_hex(16)), 401, "a measurement signed with another secret")
     equal(signed(stack.signing), 200, "a test delivery signed with ours")
+
+
+def hands_on_what_is_signed(stack):
+    sns = stack.aws.client("sns")
+    topic = stack.resources["NoticeTopic"][1]
+    queue = stack.sqs.create_queue(QueueName=f"{stack.name}-heard")["QueueUrl"]
+    arn = stack.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]}
+    stack.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    attributes = {"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"kind": ["forward"], "event": ["push"]})}
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes, ReturnSubscriptionArn=True)["SubscriptionArn"]
+    body = b'{"ref": "refs/heads/main"}'
+
+    def pushed():
+        signature = hmac.new(stack.signing.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"content-type": "application/json", "x-github-event": "push", "x-github-delivery": "7", "x-hub-signature-256": f"sha256={signature}"}
+        status, text = stack.aws.request(f"{stack.outputs['HooksUrl']}/github", "POST", body, headers)
+        equal(status, 200, f"a delivery was answered {text}")
+        return json.loads(text)["delivery"]
+
+    def heard():
+        messages = stack.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
+            stack.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return [message["Body"].encode() for message in messages]
+
+    state = stack.resources["StateBucket"][1]
+    first = pushed()
+    wait_for("it is published", lambda: heard() == [body])
+    wait_for("it counts as done", lambda: any(key.startswith("done/github/") for key in content(stack.s3, state)))
+    second = pushed()
+    stack.settled()
+    equal(heard(), [], "what was published of the same delivery again")
+    equal([key for key in content(stack.s3, state) if key.startswith("deliveries/")], sorted(f"deliveries/{id}" for id in (first, second)), "what is kept")
+    equal(stack.tell({"hookwork": "replay", "delivery": first}), {"count": 1}, "a replay")
+    wait_for("it is published again", lambda: heard() == [body])
+    sns.unsubscribe(SubscriptionArn=subscription)
+    stack.sqs.delete_queue(QueueUrl=queue)
 
 
 def copies_and_removes(stack):
@@ -437,6 +476,7 @@ def run(aws, origin):
         takes_its_secrets,
         shakes_hands,
         refuses_forgeries,
+        hands_on_what_is_signed,
         copies_and_removes,
         carries_a_large_object,
         buries_what_cannot_be_done,

@@ -1,6 +1,7 @@
 //! The way through the queue, against moto's SQS: what is received is queued, what the queue hands over is performed, and what
 //! cannot be done becomes a dead letter with its reason.
 
+mod forwards;
 mod receiving;
 mod traces;
 
@@ -261,7 +262,10 @@ async fn what_cannot_be_done_is_a_dead_letter_with_its_reason() {
     };
     let hopeless = [
         ("no job".to_owned(), "this is no job"),
-        ("{\"version\":2}".to_owned(), "version 2"),
+        (
+            "{\"version\":2}".to_owned(),
+            "this is no job: missing field",
+        ),
         (
             of("gone", "b", "a"),
             "no such source or bucket any more: gone",

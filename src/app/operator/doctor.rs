@@ -184,6 +184,11 @@ impl App {
                     "there is no url_key",
                     "whoever knows the URL can post events; they harm no object, but cost calls: choose a long random url_key",
                 ),
+                (None, Source::Generic(found)) if open && found.verify.is_none() => Check::warn(
+                    what,
+                    "verify is \"none\", and there is no url_key",
+                    "whoever knows the URL can publish to the topic: choose a long random url_key",
+                ),
                 (None, _) => Check::pass(what, "has what it wants"),
             });
         }

@@ -47,7 +47,7 @@ pub struct Letter {
 impl Letter {
     fn of(received: &Received) -> Self {
         let job = Job::from_json(&received.body).map(|(job, _)| job);
-        let unreadable = job.as_ref().err().cloned();
+        let unreadable = job.as_ref().err().map(ToString::to_string);
         let (kind, bucket, key) = match &job {
             Ok(Job::Mirror(of)) => (Some("mirror"), Some(&of.origin), Some(&of.key)),
             Ok(Job::Summary(of)) => (Some("summary"), Some(&of.project), Some(&of.measurement)),

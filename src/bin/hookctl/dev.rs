@@ -3,6 +3,7 @@
 //! The function gets its settings as everywhere, by names and values; only the values point at this machine.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -170,6 +171,7 @@ impl Local {
         let router = tap::tapped(hookwork::http::router(app), rows_in);
         let stop = stopped(stopping);
         servers.spawn(async move {
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(function, router)
                 .with_graceful_shutdown(stop)
                 .await

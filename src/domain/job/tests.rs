@@ -1,0 +1,147 @@
+//! What goes into the queue, and what is read of it.
+
+use super::*;
+use crate::domain::forward::Body;
+use proptest::prelude::*;
+
+fn mirror(key: &str) -> Job {
+    Job::Mirror(ObjectRef {
+        source: "vk".to_owned(),
+        origin: "mcs1/b".to_owned(),
+        key: key.to_owned(),
+    })
+}
+
+fn id() -> DeliveryId {
+    DeliveryId(Uuid::from_u128(7))
+}
+
+/// What a version of this program has sent must be read by every later one.
+#[test]
+fn reads_the_first_version() {
+    let golden = [
+        (
+            mirror("a \"b\"/é"),
+            r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"mirror":{"source":"vk","origin":"mcs1/b","key":"a \"b\"/é"}}}"#,
+        ),
+        (
+            Job::Summary(MeasurementRef {
+                source: "intdash".to_owned(),
+                project: "p".to_owned(),
+                measurement: "m".to_owned(),
+                occurrence: None,
+            }),
+            r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"summary":{"source":"intdash","project":"p","measurement":"m"}}}"#,
+        ),
+    ];
+    let audit = Job::Audit(OriginRef {
+        source: "vk".to_owned(),
+        origin: "mcs1/b".to_owned(),
+    });
+    let of_audit = r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"audit":{"source":"vk","origin":"mcs1/b"}}}"#;
+    for (job, json) in golden.into_iter().chain([(audit, of_audit)]) {
+        assert_eq!(job.to_json(id()), json);
+        assert_eq!(Job::from_json(json), Ok((job, id())));
+    }
+}
+
+#[test]
+fn reads_the_second_version() {
+    let summary = Job::Summary(MeasurementRef {
+        source: "intdash".to_owned(),
+        project: "p".to_owned(),
+        measurement: "m".to_owned(),
+        occurrence: Some("o".to_owned()),
+    });
+    let forward = |body| {
+        Job::Forward(Forward {
+            source: "github".to_owned(),
+            event: Some("push".to_owned()),
+            id: None,
+            occurrence: None,
+            body,
+        })
+    };
+    let text = Body::Text {
+        text: "{\"a\":1}".to_owned(),
+        cut: false,
+    };
+    let base64 = Body::Base64 {
+        base64: "/w==".to_owned(),
+        cut: true,
+    };
+    let golden = [
+        (
+            summary,
+            r#"{"summary":{"source":"intdash","project":"p","measurement":"m","occurrence":"o"}}"#,
+        ),
+        (
+            forward(text),
+            r#"{"forward":{"source":"github","event":"push","id":null,"occurrence":null,"body":{"text":{"text":"{\"a\":1}","cut":false}}}}"#,
+        ),
+        (
+            forward(base64),
+            r#"{"forward":{"source":"github","event":"push","id":null,"occurrence":null,"body":{"base64":{"base64":"/w==","cut":true}}}}"#,
+        ),
+        (
+            forward(Body::Empty),
+            r#"{"forward":{"source":"github","event":"push","id":null,"occurrence":null,"body":"empty"}}"#,
+        ),
+    ];
+    for (job, work) in golden {
+        let json = format!(
+            r#"{{"version":2,"delivery":"00000000-0000-0000-0000-000000000007","work":{work}}}"#
+        );
+        assert_eq!(job.to_json(id()), json);
+        assert_eq!(Job::from_json(&json), Ok((job, id())));
+    }
+}
+
+#[test]
+fn of_equal_jobs_one_is_done_and_knows_whether_any_was_tried_before() {
+    let cause = |n, again| Cause {
+        delivery: DeliveryId(Uuid::from_u128(n)),
+        trace: None,
+        again,
+    };
+    let jobs = [
+        (mirror("a"), cause(1, false)),
+        (mirror("b"), cause(2, false)),
+        (mirror("a"), cause(3, true)),
+    ];
+    let expected = [
+        (mirror("a"), cause(1, true)),
+        (mirror("b"), cause(2, false)),
+    ];
+    assert_eq!(once(jobs.into_iter()), expected);
+}
+
+#[test]
+fn says_what_it_cannot_read() {
+    let later = mirror("a").to_json(id()).replacen('1', "3", 1);
+    let found = Job::from_json(&later.replace("work", "labour")).unwrap_err();
+    assert_eq!(found, Unread::Later(3));
+    for no_job in [
+        "",
+        "{}",
+        "[1]",
+        "{\"version\":1}",
+        "{\"version\":1,\"work\":{}}",
+    ] {
+        let found = Job::from_json(no_job).unwrap_err();
+        assert!(found.to_string().starts_with("this is no job: "), "{found}");
+    }
+    let more = mirror("a").to_json(id()).replacen('{', "{\"more\":1,", 1);
+    assert!(Job::from_json(&more).is_err());
+}
+
+proptest! {
+    #[test]
+    fn every_key_travels_in_the_characters_that_sqs_takes(key in "\\PC{0,8}[\\x00-\\x1f\\u{7f}\\u{fffe}\\u{ffff}]{0,4}.{0,8}") {
+        let job = mirror(&key);
+        let json = job.to_json(id());
+        let taken = |c| matches!(c, '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        prop_assert!(json.chars().all(taken));
+        prop_assert_eq!(Job::from_json(&json), Ok((job, id())));
+    }
+}

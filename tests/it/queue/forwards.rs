@@ -1,0 +1,150 @@
+//! Any sender's deliveries on their way through the queue to the topic, against moto's SQS and SNS.
+
+use super::{event, make_queue, receive, remove, waiting};
+use crate::events::dispatched;
+use crate::moto::{call, moto, query};
+use crate::servers::unique;
+use crate::world::{app, far_sides, send};
+use axum::body::Body;
+use hookwork::app::App;
+use hookwork::twin::s3::Store;
+use http::Request;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+const ACCOUNT: &str = "arn:aws:sns:us-east-1:123456789012";
+
+/// A receiver that knows the token, a worker that does not, a queue between them, and a subscriber of the topic.
+struct Line {
+    store: Store,
+    receiver: Arc<App>,
+    worker: Arc<App>,
+    jobs: String,
+    heard: String,
+}
+
+impl Line {
+    async fn new() -> Self {
+        let (topic, heard, jobs) = (unique("forwards"), unique("heard"), make_queue().await);
+        query("sns", &[("Action", "CreateTopic"), ("Name", &topic)]).await;
+        query("sqs", &[("Action", "CreateQueue"), ("QueueName", &heard)]).await;
+        let topic = format!("{ACCOUNT}:{topic}");
+        let endpoint = format!("arn:aws:sqs:us-east-1:123456789012:{heard}");
+        let subscribe = [
+            ("Action", "Subscribe"),
+            ("Protocol", "sqs"),
+            ("TopicArn", &topic),
+            ("Endpoint", &endpoint),
+            ("Attributes.entry.1.key", "FilterPolicy"),
+            (
+                "Attributes.entry.1.value",
+                r#"{"kind":["forward"],"source":["ci"]}"#,
+            ),
+            ("Attributes.entry.2.key", "RawMessageDelivery"),
+            ("Attributes.entry.2.value", "true"),
+        ];
+        query("sns", &subscribe).await;
+        let (store, _, _, _, [s3_url, ..]) = far_sides().await;
+        let setting = |secrets: Value| {
+            let known = [
+                (
+                    "SOURCES",
+                    json!({"ci": {"kind": "generic", "verify": "gitlab"}}).to_string(),
+                ),
+                ("SECRETS", secrets.to_string()),
+                ("STATE_BUCKET", "state".to_owned()),
+                ("SNS_TOPIC_ARN", topic.clone()),
+                ("QUEUE_URL", jobs.clone()),
+            ];
+            move |key: &str| {
+                let found = known.iter().find(|(name, _)| *name == key);
+                found.map(|(_, value)| value.clone())
+            }
+        };
+        let moto = &moto().await.endpoint;
+        let known = setting(json!({"ci": {"secrets": ["token"]}}));
+        Self {
+            store,
+            receiver: app(known, &s3_url, moto).await,
+            worker: app(setting(json!({})), &s3_url, moto).await,
+            heard: format!("{moto}/123456789012/{heard}"),
+            jobs,
+        }
+    }
+
+    async fn deliver(&self, id: &str, body: &str) -> Value {
+        let request = Request::post("/hooks/ci")
+            .header("X-Gitlab-Token", "token")
+            .header("X-Gitlab-Event", "Push Hook")
+            .header("Idempotency-Key", id)
+            .body(Body::from(body.to_owned()));
+        let answer = send(
+            hookwork::http::router(self.receiver.clone()),
+            request.unwrap(),
+        )
+        .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Has the worker perform what is queued, one message after the other.
+    async fn work(&self) {
+        while waiting(&self.jobs).await != [0, 0] {
+            for message in receive(&self.jobs).await {
+                let answer = dispatched(&self.worker, &event(std::slice::from_ref(&message))).await;
+                assert_eq!(answer["batchItemFailures"], json!([]));
+                remove(&self.jobs, &message).await;
+            }
+        }
+    }
+
+    async fn hear(&self) -> Vec<String> {
+        let receive = json!({"QueueUrl": self.heard, "MaxNumberOfMessages": 10});
+        let received = call("sqs", "AmazonSQS.ReceiveMessage", receive);
+        let received = tokio::time::timeout(Duration::from_secs(30), received)
+            .await
+            .unwrap();
+        let messages = received["Messages"].as_array().cloned().unwrap_or_default();
+        messages
+            .iter()
+            .map(|message| message["Body"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_is_kept_and_queued_and_then_published_once() {
+    let line = Line::new().await;
+    let body = "{\"object_kind\": \"push\",\n \"é\": \"🎉\"}";
+    let first = line.deliver("k1", body).await;
+    assert_eq!(first["queued"], 1);
+    let place = format!("deliveries/{}", first["delivery"].as_str().unwrap());
+    assert_eq!(line.store.keys("state"), [place], "kept, and not yet done");
+    line.deliver("k1", body).await;
+    line.work().await;
+    assert_eq!(line.hear().await, [body]);
+    line.deliver("k1", body).await;
+    line.work().await;
+    assert_eq!(line.hear().await, [""; 0]);
+    // What SQS and SNS could not carry as it is.
+    let long = format!("[{}0]", "\"\\n\",".repeat(60_000));
+    line.deliver("k2", &long).await;
+    line.work().await;
+    let [heard] = &line.hear().await[..] else {
+        panic!("one notice")
+    };
+    assert!(heard.contains("[cut here; the whole delivery: s3://state/deliveries/"));
+}
+
+#[tokio::test]
+async fn an_operator_replays_through_the_queue() {
+    let line = Line::new().await;
+    let first = line.deliver("k1", "{}").await;
+    line.work().await;
+    assert_eq!(line.hear().await, ["{}"]);
+    let replay = json!({"hookwork": "replay", "delivery": first["delivery"]});
+    assert_eq!(dispatched(&line.worker, &replay).await, json!({"count": 1}));
+    line.work().await;
+    assert_eq!(line.hear().await, ["{}"]);
+}
