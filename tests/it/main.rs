@@ -20,6 +20,7 @@ mod mirror;
 mod moto;
 mod notify;
 mod operator;
+mod originals;
 mod queue;
 mod servers;
 mod summary;
