@@ -14,7 +14,7 @@ REASONS = {
     "a hint": {"of": "wrong", "says": "It believes every event, so that a forged, late or repeated one removes or keeps what it should not. Here an event is a hint, and the origin is looked at."},
     "anyone": {"of": "wrong", "says": "It asks nobody who they are: any project's or bucket's events and handshakes are served. Here there is an allow-list."},
     "stale action": {"of": "wrong", "says": "Its `action` is declared outside the loop, so that an event of an unknown name does what the record before it did. Here each record stands alone."},
-    "batch aborted": {"of": "wrong", "says": "The first record that fails ends the delivery with 400; the rest is lost, and no sender repeats what it was told is malformed. Here every record is tried, and a failure asks for another delivery."},
+    "batch aborted": {"of": "wrong", "says": "The first record that fails ends the delivery with 400, and the records after it are not looked at. Here every record is tried, and a failure asks for another delivery."},
     "key not decoded": {"of": "wrong", "says": "It takes the key as it is on the wire. Here both readings are looked at, since VK documents none."},
     "literal text": {"of": "wrong", "says": "It looks for the text `\"Type\":\"SubscriptionConfirmation\"` anywhere in the body: with a space in it a handshake gets an empty 200, and a delivery that has it elsewhere is lost. Here JSON is parsed."},
     "rebuilt URL": {"of": "wrong", "says": "It signs `http://`, Host and path, whatever was registered. Here the registered URL is a setting, or that of the request context."},
