@@ -1,6 +1,7 @@
 //! The function's work, built once per cold start: a delivery is received, its jobs are planned and performed.
 
 mod audit;
+mod deliveries;
 #[cfg(feature = "dev")]
 pub mod operator;
 mod perform;
@@ -9,6 +10,7 @@ mod sides;
 
 use crate::clients::Aws;
 use crate::clients::bucket::Bucket;
+use crate::clients::certificates::Certificates;
 use crate::clients::intdash::Intdash;
 use crate::clients::queue::Queue;
 use crate::clients::secrets::SecretStore;
@@ -18,7 +20,7 @@ use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::{Event, OriginRef};
 use crate::domain::job::{Cause, Job, Outcome, plan};
 use crate::domain::secrets::{AccessKey, Secrets};
-use crate::domain::source::{Message, Source};
+use crate::domain::source::{Message, Proof, Source};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::metrics::Metrics;
@@ -33,6 +35,7 @@ use tokio::time::Instant;
 pub struct App {
     sources: BTreeMap<String, Source>,
     secrets: SecretStore,
+    certificates: Certificates,
     backup: Option<Bucket>,
     state: Option<Bucket>,
     topic: Option<Topic>,
@@ -54,11 +57,12 @@ impl App {
             .iter()
             .filter_map(|(name, source)| match source {
                 Source::Intdash(source) => Some((name.clone(), aws.intdash(&source.url))),
-                Source::S3(_) => None,
+                Source::S3(_) | Source::Generic(_) => None,
             });
         Arc::new(Self {
             servers: servers.collect(),
             secrets: SecretStore::new(config.secrets, &aws),
+            certificates: aws.certificates(),
             backup: config.backup_bucket.map(|name| aws.bucket(&name)),
             state: config.state_bucket.map(|name| aws.bucket(&name)),
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),
@@ -108,23 +112,82 @@ impl App {
             .sources
             .get(name)
             .ok_or(Refusal::Rejected(Rejection::Unknown))?;
+        // Before anything is asked of anybody.
+        if !source.from().allow(delivery.from) {
+            return Err(Refusal::Rejected(Rejection::Forbidden));
+        }
+        if !source.answers(&delivery.method) {
+            return Err(Refusal::Rejected(Rejection::Method));
+        }
         let secrets = self.secrets.get().await;
-        let works = self.queue.is_none();
-        let mut opened = open(name, source, url_key, &delivery, &secrets, works);
+        let mut opened = self.open(name, source, url_key, &delivery, &secrets).await;
         if let Err(
             Refusal::Rejected(Rejection::Unauthentic | Rejection::Unknown) | Refusal::Failed(_),
         ) = opened
             // The sender may have been given a newer secret than we have.
             && let Some(newer) = self.secrets.newer_than(&secrets).await
         {
-            opened = open(name, source, url_key, &delivery, &newer, works);
+            opened = self.open(name, source, url_key, &delivery, &newer).await;
         }
         match opened? {
             Message::Challenge(answer) => Ok(Receipt::Answer(answer)),
-            Message::Events(events) => Ok(self
-                .work(events, Cause::new(delivery.id, trace), deadline)
-                .await),
+            Message::Confirm(url) => {
+                let confirmed = self.certificates.confirm(&url).await;
+                let confirmed = confirmed.map_err(|error| Refusal::Failed(WorkError::Sns(error)));
+                confirmed.map(|()| Receipt::Confirmed)
+            }
+            Message::Events(events) => {
+                if events.iter().any(|event| !plan(event).is_empty()) {
+                    self.keep(name, source, &delivery).await;
+                }
+                let cause = Cause::new(delivery.id, trace);
+                Ok(self.work(events, cause, deadline).await)
+            }
         }
+    }
+
+    /// The only way from a delivery to a message: the secret is there, the last segment of the URL is right, the source opens
+    /// it. Without a queue what could not be done is refused, too: nothing would keep it.
+    async fn open(
+        &self,
+        name: &str,
+        source: &Source,
+        url_key: Option<&str>,
+        delivery: &Delivery,
+        secrets: &Secrets,
+    ) -> Result<Message, Refusal> {
+        let known = secrets.of(name);
+        let works = self.queue.is_none();
+        let lacking = source.missing_to_open(known);
+        if let Some(wants) = lacking.or_else(|| source.missing_to_work(known).filter(|_| works)) {
+            return Err(Refusal::Failed(missing(name, wants)));
+        }
+        let known = known.cloned().unwrap_or_default();
+        // It may have one that we do not know of.
+        if known.url_key.is_none() && !source.proves() && secrets.doubtful(name) {
+            return Err(Refusal::Failed(missing(
+                name,
+                "its secrets: they cannot be read",
+            )));
+        }
+        let right = match (&known.url_key, url_key) {
+            (None, None) => true,
+            (Some(secret), Some(claimed)) => secret.is(claimed),
+            _ => false,
+        };
+        if !right {
+            return Err(Refusal::Rejected(Rejection::Unknown));
+        }
+        let vouched = match source.claim(delivery) {
+            Some(claim) => self.certificates.vouch(&claim).await,
+            None => Ok(false),
+        };
+        let proof = Proof::Sender {
+            secrets: &known,
+            vouched: vouched.map_err(|error| Refusal::Failed(WorkError::Sns(error)))?,
+        };
+        let opened = source.open(name, delivery, proof);
+        opened.map_err(Refusal::Rejected)
     }
 
     /// The clock has struck: audits every origin bucket, through the queue where there is one, else until the time is up.
@@ -140,7 +203,7 @@ impl App {
         let origins = self.sources.iter().flat_map(|(name, source)| {
             let buckets = match source {
                 Source::S3(source) => Some(source.buckets.keys()),
-                Source::Intdash(_) => None,
+                Source::Intdash(_) | Source::Generic(_) => None,
             };
             buckets.into_iter().flatten().map(|origin| OriginRef {
                 source: name.clone(),
@@ -218,7 +281,7 @@ impl App {
             .filter(|ended| **ended == Ended::Queued)
             .count();
         let entries = events.into_iter().zip(planned).flat_map(|(event, jobs)| match event {
-            Event::Object(_) | Event::Measurement(_) => {
+            Event::Object(_) | Event::Measurement(_) | Event::Forward(_) => {
                 jobs.into_iter().map(|job| Entry { ended: ended[&job], about: about(job) }).collect()
             }
             Event::Nothing { bucket, key, reason } => {
@@ -252,35 +315,6 @@ fn missing(source: &str, wants: &'static str) -> WorkError {
     }
 }
 
-/// The only way from a delivery to a message: the secret is there, the last segment is right, the source opens it. One that
-/// also `works` refuses what it could not do: without a queue nothing would keep it.
-fn open(
-    name: &str,
-    source: &Source,
-    url_key: Option<&str>,
-    delivery: &Delivery,
-    secrets: &Secrets,
-    works: bool,
-) -> Result<Message, Refusal> {
-    let known = secrets.of(name);
-    let lacking = source.missing_to_open(known);
-    if let Some(wants) = lacking.or_else(|| source.missing_to_work(known).filter(|_| works)) {
-        return Err(Refusal::Failed(missing(name, wants)));
-    }
-    let known = known.cloned().unwrap_or_default();
-    let right = match (&known.url_key, url_key) {
-        (None, None) => true,
-        (Some(secret), Some(claimed)) => secret.is(claimed),
-        _ => false,
-    };
-    if !right {
-        return Err(Refusal::Rejected(Rejection::Unknown));
-    }
-    source
-        .open(name, delivery, &known)
-        .map_err(Refusal::Rejected)
-}
-
 fn about(job: Job) -> About {
     match job {
         Job::Mirror(object) => About::Object {
@@ -289,5 +323,9 @@ fn about(job: Job) -> About {
         },
         Job::Summary(measurement) => About::Measurement(measurement.measurement),
         Job::Audit(_) => About::Nothing,
+        Job::Forward(forward) => About::Forward {
+            event: forward.event,
+            id: forward.id,
+        },
     }
 }

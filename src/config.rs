@@ -141,18 +141,26 @@ impl Config {
         ) {
             problems.push(format!("BACKUP_BUCKET is not set: source {name} is of kind s3 and needs a bucket to mirror to"));
         }
-        if let (Some(name), None) = (
-            of_kind(|source| matches!(source, Source::Intdash(_))),
-            &topic_arn,
-        ) {
-            problems.push(format!("SNS_TOPIC_ARN is not set: source {name} is of kind intdash and needs a topic to publish to"));
+        for (kind, found) in [
+            (
+                "intdash",
+                of_kind(|source| matches!(source, Source::Intdash(_))),
+            ),
+            (
+                "generic",
+                of_kind(|source| matches!(source, Source::Generic(_))),
+            ),
+        ] {
+            if let (Some(name), None) = (found, &topic_arn) {
+                problems.push(format!("SNS_TOPIC_ARN is not set: source {name} is of kind {kind} and needs a topic to publish to"));
+            }
         }
         let notifying = sources.iter().find_map(|(name, source)| match source {
             Source::S3(source) => {
                 let rule = source.buckets.iter().find(|(_, rule)| rule.notify);
                 rule.map(|(bucket, _)| format!("{name} {bucket}"))
             }
-            Source::Intdash(_) => None,
+            Source::Intdash(_) | Source::Generic(_) => None,
         });
         if let (Some(bucket), None) = (notifying, &topic_arn) {
             problems.push(format!("SNS_TOPIC_ARN is not set: {bucket} has \"notify\": true and needs a topic to publish to"));

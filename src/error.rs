@@ -16,6 +16,9 @@ pub enum WorkError {
     /// A call to the intdash server failed.
     #[error("intdash: {0}")]
     Intdash(CallError),
+    /// A call to SNS as a sender failed: for its certificate, or to confirm a subscription.
+    #[error("sns: {0}")]
+    Sns(CallError),
     /// A call to the topic failed.
     #[error("topic: {0}")]
     Topic(CallError),

@@ -1,24 +1,23 @@
 //! The edge towards senders: the router, and the only place with status codes. Causes of failures never leave through it.
 
 use crate::app::App;
-use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
+use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
 use crate::domain::trace::Trace;
 use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, get, on};
 use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
-
-/// The longest body, in bytes: what Lambda hands over at most.
-pub const BODY_MAX: usize = 6 * 1024 * 1024;
 
 /// The time for a request that says nothing of its deadline: of a server without a gateway before it.
 const TIME_WITHOUT_GATEWAY: Duration = Duration::from_secs(900);
@@ -28,6 +27,8 @@ const TIME_WITHOUT_GATEWAY: Duration = Duration::from_secs(900);
 pub struct Arrival {
     /// The URL that was called, as the request context tells it.
     pub url: Option<String>,
+    /// The address that it came from.
+    pub from: Option<IpAddr>,
     /// The trace that it belongs to.
     pub trace: Option<Trace>,
     /// When the work for it must have stopped.
@@ -46,28 +47,24 @@ pub fn router(app: Arc<App>) -> Router {
                 )
             }),
         )
-        .route("/hooks/{source}", post(keyless))
-        .route("/hooks/{source}/{key}", post(keyed));
+        .route("/hooks/{source}", on(METHODS, keyless))
+        .route("/hooks/{source}/{key}", on(METHODS, keyed));
     let paths: Vec<_> = app
         .paths()
         .map(|(path, source)| (path.to_owned(), source.to_owned()))
         .collect();
     for (path, source) in paths {
         let name = source.clone();
-        let at_path = async move |State(app), arrival, headers, body| {
-            receive(app, name, None, arrival, headers, body).await
-        };
-        let with_key = async move |State(app),
-                                   key: Result<Path<String>, PathRejection>,
-                                   arrival,
-                                   headers,
-                                   body| {
-            let Path(key) = key.unwrap_or(Path(String::new()));
-            receive(app, source, Some(key), arrival, headers, body).await
-        };
+        let at_path =
+            async move |State(app), parts, body| receive(app, name, None, parts, body).await;
+        let with_key =
+            async move |State(app), key: Result<Path<String>, PathRejection>, parts, body| {
+                let Path(key) = key.unwrap_or(Path(String::new()));
+                receive(app, source, Some(key), parts, body).await
+            };
         router = router
-            .route(&path, post(at_path))
-            .route(&format!("{path}/{{key}}"), post(with_key));
+            .route(&path, on(METHODS, at_path))
+            .route(&format!("{path}/{{key}}"), on(METHODS, with_key));
     }
     router
         .fallback(async |uri: Uri| refused(StatusCode::NOT_FOUND, "no such route", &uri))
@@ -87,29 +84,30 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-type MaybeArrival = Option<Extension<Arrival>>;
+/// Deliveries come by POST, some handshakes by the others.
+const METHODS: MethodFilter = MethodFilter::POST
+    .or(MethodFilter::GET)
+    .or(MethodFilter::OPTIONS);
 
 // A path that is no UTF-8 names no source, and is answered so.
 async fn keyless(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
-    arrival: MaybeArrival,
-    headers: HeaderMap,
+    parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Path(source) = path.unwrap_or(Path(String::new()));
-    receive(app, source, None, arrival, headers, body).await
+    receive(app, source, None, parts, body).await
 }
 
 async fn keyed(
     State(app): State<Arc<App>>,
     path: Result<Path<(String, String)>, PathRejection>,
-    arrival: MaybeArrival,
-    headers: HeaderMap,
+    parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Path((source, key)) = path.unwrap_or(Path((String::new(), String::new())));
-    receive(app, source, Some(key), arrival, headers, body).await
+    receive(app, source, Some(key), parts, body).await
 }
 
 /// A request that reaches no source. The path stays out of the log: a part of it may be a secret.
@@ -128,39 +126,52 @@ async fn receive(
     app: Arc<App>,
     source: String,
     key: Option<String>,
-    arrival: MaybeArrival,
-    headers: HeaderMap,
+    mut parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let started = Instant::now();
     let id = DeliveryId(uuid::Uuid::now_v7());
+    let arrival = parts.extensions.remove().unwrap_or_else(|| Arrival {
+        url: None,
+        // A server without a gateway knows who is at the other end.
+        from: parts
+            .extensions
+            .get()
+            .map(|ConnectInfo::<SocketAddr>(at)| at.ip()),
+        trace: None,
+        deadline: started + TIME_WITHOUT_GATEWAY,
+    });
     let Arrival {
-        url,
-        trace,
-        deadline,
-    } = arrival.map_or_else(
-        || Arrival {
-            url: None,
-            trace: None,
-            deadline: started + TIME_WITHOUT_GATEWAY,
-        },
-        |Extension(arrival)| arrival,
-    );
+        trace, deadline, ..
+    } = arrival;
     let trace_id = trace.clone();
     let trace_id = trace_id.as_ref().map(Trace::id);
-    let (bytes, failed, cause, (status, answer)) = match body {
+    let (bytes, failed, cause, answer) = match body {
         Ok(body) => {
             let bytes = body.len();
+            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
             let delivery = Delivery {
                 id,
-                headers,
+                method: parts.method,
+                query: parts.uri.query().map(ToOwned::to_owned),
+                headers: parts.headers,
                 body,
-                url,
+                url: arrival.url,
+                from: arrival.from,
+                received: since_1970.map_or(0, |time| time.as_secs()),
             };
             let received = app
                 .receive(&source, key.as_deref(), delivery, trace, deadline)
                 .await;
             let (failed, cause) = match &received {
+                // Of no delivery.
+                Err(Refusal::Rejected(Rejection::Method)) => {
+                    return refused(
+                        StatusCode::METHOD_NOT_ALLOWED,
+                        "method not allowed",
+                        &parts.uri,
+                    );
+                }
                 Ok(_) => (false, None),
                 Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),
                 Err(Refusal::Failed(error)) => (true, Some(error.to_string())),
@@ -173,9 +184,15 @@ async fn receive(
                 _ => (StatusCode::BAD_REQUEST, "the body broke off"),
             };
             let answer = json!({"delivery": id.to_string(), "error": cause});
-            (None, false, Some(cause.to_owned()), (status, answer))
+            (
+                None,
+                false,
+                Some(cause.to_owned()),
+                as_json(status, &answer),
+            )
         }
     };
+    let status = answer.status();
     app.metrics().delivery(rejected(status));
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // Where the source's name was left out of the registered URL, this is the url_key.
@@ -185,12 +202,36 @@ async fn receive(
     } else {
         tracing::info!(delivery.id = %id, trace = trace_id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
     }
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        answer.to_string(),
-    )
-        .into_response()
+    answer
+}
+
+fn as_json(status: StatusCode, answer: &Value) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, answer.to_string()).into_response()
+}
+
+/// The answer to a handshake.
+fn shaken(answer: Answer) -> Response {
+    const OK: StatusCode = StatusCode::OK;
+    match answer {
+        Answer::Signature(signature) => as_json(OK, &json!({ "signature": signature })),
+        Answer::ResponseToken(token) => as_json(OK, &json!({ "response_token": token })),
+        // Never as anything that a browser would run.
+        Answer::Echo(text) => {
+            let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            (OK, kind, text).into_response()
+        }
+        Answer::Allowed { origin, rate } => {
+            let mut response = OK.into_response();
+            let headers = response.headers_mut();
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            headers.insert("webhook-allowed-origin", origin);
+            if let Some(rate) = rate {
+                headers.insert("webhook-allowed-rate", rate.into());
+            }
+            response
+        }
+    }
 }
 
 /// The word for why a delivery was refused, where it was.
@@ -206,12 +247,11 @@ fn rejected(status: StatusCode) -> Option<&'static str> {
 }
 
 /// Status and body for what became of a delivery.
-fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Value) {
+fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> Response {
     let id = id.to_string();
-    match received {
-        Ok(Receipt::Answer(Answer::Signature(signature))) => {
-            (StatusCode::OK, json!({ "signature": signature }))
-        }
+    let (status, answer) = match received {
+        Ok(Receipt::Answer(answer)) => return shaken(answer),
+        Ok(Receipt::Confirmed) => (StatusCode::OK, json!({"delivery": id, "outcomes": []})),
         Ok(Receipt::Done { entries, queued }) => {
             let status = status_of(&entries);
             let outcomes: Vec<_> = entries.iter().filter_map(outcome).collect();
@@ -228,6 +268,7 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Va
                 Rejection::Unauthentic => StatusCode::UNAUTHORIZED,
                 Rejection::Forbidden => StatusCode::FORBIDDEN,
                 Rejection::Unknown => StatusCode::NOT_FOUND,
+                Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
             };
             (
                 status,
@@ -238,7 +279,8 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> (StatusCode, Va
             StatusCode::INTERNAL_SERVER_ERROR,
             json!({"delivery": id, "outcomes": []}),
         ),
-    }
+    };
+    as_json(status, &answer)
 }
 
 /// Every record was tried. A failure asks for a retry; only what is wrong as a whole is told as such.
@@ -270,6 +312,9 @@ fn outcome(entry: &Entry) -> Option<Value> {
         }
         About::Measurement(measurement) => {
             json!({"job": "summary", "measurement": measurement, "outcome": word})
+        }
+        About::Forward { event, id } => {
+            json!({"job": "forward", "event": event, "id": id, "outcome": word})
         }
         About::Nothing => json!({"outcome": word}),
     })

@@ -1,25 +1,24 @@
 //! The edge towards Lambda: every way in which the function can be started, told apart by the shape of the event.
 
+mod request;
 mod sqs;
 
 use crate::app::App;
 use crate::app::queue::Message;
+use crate::domain::delivery::DeliveryId;
 use crate::domain::event::OriginRef;
 use crate::domain::trace::Trace;
 use crate::http::Arrival;
 use axum::Router;
 use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Method, Request};
+use http::Request;
 use http_body_util::BodyExt as _;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
 use lambda_http::aws_lambda_events::encodings::Body as LambdaBody;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, Error, LambdaEvent};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use request::{Http, as_uri};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqs::BatchResponse;
@@ -27,10 +26,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt as _;
+use uuid::Uuid;
 
-/// What an API in front of the function waits for an answer: REST APIs 29 s, HTTP APIs 30 s.
-const REST_API_WAITS: Duration = Duration::from_secs(29);
-const HTTP_API_WAITS: Duration = Duration::from_secs(30);
 /// Work stops this long before somebody stops waiting: time to drop an upload and to answer.
 const MARGIN: Duration = Duration::from_secs(3);
 /// What was counted is written this long before Lambda ends an invocation, whatever is still under way.
@@ -65,18 +62,8 @@ enum Told {
     Audit,
     /// `{"hookwork":"release","source":"vk","bucket":"mcs1/b"}`
     Release { source: String, bucket: String },
-}
-
-/// A request, whatever brought it.
-struct Http {
-    method: Method,
-    /// What the router is asked for: the path without the stage, and the query.
-    target: String,
-    headers: HeaderMap,
-    body: Bytes,
-    url: Option<String>,
-    /// Until when somebody waits at the other end, counted from when the request came.
-    waiting: Option<(SystemTime, Duration)>,
+    /// `{"hookwork":"replay","delivery":"0197…"}`
+    Replay { delivery: Uuid },
 }
 
 /// An answer in the shape of the invocation.
@@ -91,7 +78,8 @@ pub enum Response {
     Queue(BatchResponse),
     /// For who told it.
     Told {
-        /// How many audits were begun, one for each origin bucket; or how many removals were released.
+        /// How many audits were begun, one for each origin bucket; how many removals were released; how many jobs were done
+        /// again.
         count: u64,
     },
 }
@@ -146,6 +134,11 @@ async fn answered(
             let count = app.release(&of, trace, all_its_time()).await?;
             Ok(Response::Told { count })
         }
+        Invocation::Told(Told::Replay { delivery }) => {
+            let id = DeliveryId(delivery);
+            let count = app.replay(id, trace, all_its_time()).await?;
+            Ok(Response::Told { count })
+        }
     }
 }
 
@@ -165,6 +158,7 @@ async fn answer(
     *request.uri_mut() = as_uri(&http.target).parse().unwrap_or_default();
     request.extensions_mut().insert(Arrival {
         url: http.url,
+        from: http.from,
         trace,
         deadline: Instant::now() + left,
     });
@@ -228,106 +222,15 @@ fn parse(event: &str) -> Result<Invocation, Error> {
     }
     let request = serde_json::from_str::<LambdaRequest>(event).map_err(|_| EXPECTED)?;
     match request {
-        LambdaRequest::ApiGatewayV2(v2) => {
-            let context = v2.request_context;
-            let path = v2.raw_path.unwrap_or_else(|| "/".to_owned());
-            let query = v2.raw_query_string.filter(|query| !query.is_empty());
-            let is_function_url = context
-                .domain_name
-                .as_deref()
-                .is_some_and(|domain| domain.contains(".lambda-url."));
-            let since = context.time_epoch;
-            Ok(Invocation::HttpV2(Http {
-                method: context.http.method,
-                url: context
-                    .domain_name
-                    .map(|domain| with_query(format!("https://{domain}{path}"), query.as_deref())),
-                target: with_query(
-                    without_stage(&path, context.stage.as_deref()),
-                    query.as_deref(),
-                ),
-                body: raw(v2.body, v2.is_base64_encoded)?,
-                headers: v2.headers,
-                waiting: (!is_function_url).then(|| (at(since), HTTP_API_WAITS)),
-            }))
-        }
-        LambdaRequest::ApiGatewayV1(v1) => {
-            let context = v1.request_context;
-            let path = v1.path.unwrap_or_else(|| "/".to_owned());
-            let called = context.path.unwrap_or_else(|| path.clone());
-            let parameters = if v1.multi_value_query_string_parameters.is_empty() {
-                v1.query_string_parameters
-            } else {
-                v1.multi_value_query_string_parameters
-            };
-            // The event has them unordered, so of several the URL cannot be told.
-            let known = parameters.iter().count() <= 1;
-            let query = Some(parameters.to_query_string()).filter(|query| !query.is_empty());
-            let mut headers = v1.multi_value_headers;
-            for (name, value) in &v1.headers {
-                headers.entry(name).or_insert_with(|| value.clone());
-            }
-            Ok(Invocation::RestV1(Http {
-                method: v1.http_method,
-                url: context.domain_name.filter(|_| known).map(|domain| {
-                    with_query(format!("https://{domain}{called}"), query.as_deref())
-                }),
-                target: with_query(path, query.as_deref()),
-                body: raw(v1.body, v1.is_base64_encoded)?,
-                headers,
-                waiting: Some((at(context.request_time_epoch), REST_API_WAITS)),
-            }))
-        }
+        LambdaRequest::ApiGatewayV2(v2) => Ok(Invocation::HttpV2(Http::of_v2(v2)?)),
+        LambdaRequest::ApiGatewayV1(v1) => Ok(Invocation::RestV1(Http::of_v1(v1)?)),
         _ => Err(EXPECTED.into()),
-    }
-}
-
-fn at(epoch_ms: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(epoch_ms).unwrap_or_default())
-}
-
-/// A gateway may hand over the path decoded, so what cannot stand in a URI is encoded again.
-fn as_uri(target: &str) -> String {
-    const ODD: &AsciiSet = &CONTROLS
-        .add(b' ')
-        .add(b'"')
-        .add(b'<')
-        .add(b'>')
-        .add(b'`')
-        .add(b'\\')
-        .add(b'^')
-        .add(b'{')
-        .add(b'|')
-        .add(b'}');
-    utf8_percent_encode(target, ODD).to_string()
-}
-
-fn with_query(path: String, query: Option<&str>) -> String {
-    query.map_or(path.clone(), |query| format!("{path}?{query}"))
-}
-
-/// A named stage of an HTTP API is the first segment of the path.
-fn without_stage(path: &str, stage: Option<&str>) -> String {
-    let stage = stage.filter(|stage| *stage != "$default" && !stage.is_empty());
-    let rest = stage
-        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
-        .filter(|rest| rest.starts_with('/'));
-    rest.unwrap_or(path).to_owned()
-}
-
-fn raw(body: Option<String>, is_base64: bool) -> Result<Bytes, Error> {
-    match body {
-        None => Ok(Bytes::new()),
-        Some(text) if is_base64 => Ok(STANDARD
-            .decode(text)
-            .map_err(|_| "the event's body is not the base64 that it says it is")?
-            .into()),
-        Some(text) => Ok(text.into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::request::HTTP_API_WAITS;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -352,15 +255,6 @@ mod tests {
     }
 
     #[test]
-    fn a_named_stage_is_no_part_of_the_route() {
-        assert_eq!(without_stage("/prod/hooks/vk", Some("prod")), "/hooks/vk");
-        assert_eq!(without_stage("/hooks/vk", Some("$default")), "/hooks/vk");
-        assert_eq!(without_stage("/production", Some("prod")), "/production");
-        assert_eq!(without_stage("/hooks/vk", Some("prod")), "/hooks/vk");
-        assert_eq!(without_stage("/hooks/hooks/vk", Some("hooks")), "/hooks/vk");
-    }
-
-    #[test]
     fn what_is_no_event_of_ours_is_told_what_was_expected() {
         let refused = |event: &str| match parse(event) {
             Err(error) => error.to_string(),
@@ -372,28 +266,10 @@ mod tests {
         }
         let told = refused(r#"{"hookwork":"sweep"}"#);
         assert!(
-            told.contains("`sweep`, expected `audit` or `release`"),
+            told.contains("`sweep`, expected one of `audit`, `release`, `replay`"),
             "{told}"
         );
         let told = refused(r#"{"hookwork":"release","source":"vk"}"#);
         assert!(told.contains("missing field `bucket`"), "{told}");
-    }
-
-    #[test]
-    fn a_decoded_path_becomes_a_uri_again() {
-        assert_eq!(
-            as_uri("/hooks/vk/a%20b?x=1&y=%2F"),
-            "/hooks/vk/a%20b?x=1&y=%2F"
-        );
-        assert_eq!(as_uri("/hooks/é ü"), "/hooks/%C3%A9%20%C3%BC");
-        assert!(as_uri("/\u{0}<>{}|^`\"").parse::<http::Uri>().is_ok());
-    }
-
-    #[test]
-    fn a_body_that_is_not_the_base64_it_claims_is_an_error() {
-        assert_eq!(raw(Some("eA==".into()), true).unwrap(), "x");
-        assert_eq!(raw(Some("eA==".into()), false).unwrap(), "eA==");
-        assert!(raw(Some("!".into()), true).is_err());
-        assert_eq!(raw(None, true).unwrap(), "");
     }
 }

@@ -10,6 +10,8 @@ use crate::error::WorkError;
 pub enum Receipt {
     /// The answer to its challenge.
     Answer(Answer),
+    /// A subscription is confirmed.
+    Confirmed,
     /// What became of its jobs and records.
     Done {
         /// One for each, in the order of the wire.
@@ -40,6 +42,13 @@ pub enum About {
     },
     /// A measurement.
     Measurement(String),
+    /// A delivery that is handed on.
+    Forward {
+        /// The type of the event, in the sender's word.
+        event: Option<String>,
+        /// The sender's id for it.
+        id: Option<String>,
+    },
     /// Nothing in particular, as a test event.
     Nothing,
 }
@@ -53,7 +62,7 @@ pub enum Ended {
     Queued,
     /// It should be tried again.
     Failed,
-    /// Its project or bucket is not on the allow-list.
+    /// Its project, bucket or topic is not on the allow-list.
     Forbidden,
     /// It is not the shape.
     Malformed,

@@ -63,9 +63,9 @@ impl App {
     pub fn storage(&self, source: &str) -> Result<&S3Source, String> {
         match self.source(source)? {
             Source::S3(found) => Ok(found),
-            Source::Intdash(_) => Err(format!(
-                "source {source} is of kind intdash: expected one of kind s3"
-            )),
+            Source::Intdash(_) | Source::Generic(_) => {
+                Err(format!("source {source}: expected one of kind s3"))
+            }
         }
     }
 

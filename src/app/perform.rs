@@ -4,8 +4,10 @@ use super::{App, missing};
 use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
 use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
+use crate::domain::forward::Forward;
 use crate::domain::job::{Cause, Job, Outcome, once};
 use crate::domain::notice::{self, Notice};
+use crate::domain::record::Record;
 use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::signature::Secret;
 use crate::domain::source::Source;
@@ -98,12 +100,16 @@ impl App {
                 self.at_origin(job, (source, origin), secrets, cause, deadline)
                     .await
             }
+            Job::Forward(forward) => self.forward(forward, cause).await,
             Job::Summary(measurement) => {
                 let known = secrets
                     .of(&measurement.source)
                     .and_then(|known| known.api_token.as_ref());
                 let token = known.ok_or_else(|| missing(&measurement.source, "api_token"))?;
-                self.summarise(measurement, token).await
+                let summary = self.summarise(measurement, token);
+                let occurrence = measurement.occurrence.as_deref();
+                self.once(&measurement.source, occurrence, cause, summary)
+                    .await
             }
         }
     }
@@ -160,7 +166,7 @@ impl App {
                     let audit = self.audit(of, rule, [&origin, backup], &cause, deadline);
                     audit.boxed().await.map(Mirrored::without_bytes)
                 }
-                Job::Summary(_) => unreachable!("a summary has no origin bucket"),
+                Job::Summary(_) | Job::Forward(_) => unreachable!("they have no origin bucket"),
             };
             match done {
                 // It may have been let in for a part of the way.
@@ -199,14 +205,31 @@ impl App {
         published.map_err(WorkError::Topic)
     }
 
-    async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<Mirrored, WorkError> {
+    /// Publishes a delivery as it came.
+    async fn forward(&self, of: &Forward, cause: &Cause) -> Result<Mirrored, WorkError> {
+        let (Some(Source::Generic(_)), Some(topic)) = (self.sources.get(&of.source), &self.topic)
+        else {
+            return Err(WorkError::NotConfigured(of.source.clone()));
+        };
+        let kept = self.state.as_ref().map(|state| {
+            let place = Record::place(cause.delivery);
+            format!("s3://{}/{place}", state.name())
+        });
+        let notice = Notice::of_forward(of, cause.delivery, kept.as_deref());
+        let publish = async { topic.publish(&notice).await.map_err(WorkError::Topic) };
+        let occurrence = of.occurrence.as_deref();
+        self.once(&of.source, occurrence, cause, publish.boxed())
+            .await
+    }
+
+    async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<(), WorkError> {
         let (Some(Source::Intdash(source)), Some(topic)) =
             (self.sources.get(&of.source), &self.topic)
         else {
             return Err(WorkError::NotConfigured(of.source.clone()));
         };
         summarise::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
-        Ok(Mirrored::without_bytes(Outcome::Published))
+        Ok(())
     }
 
     /// The client of an origin bucket, made once for each key: connections are kept.
@@ -262,6 +285,7 @@ fn logged(
         Job::Mirror(of) => ("mirror", Some(&of.origin), Some(&of.key), None),
         Job::Summary(of) => ("summary", None, None, Some(&of.measurement)),
         Job::Audit(of) => ("audit", Some(&of.origin), None, None),
+        Job::Forward(_) => ("forward", None, None, None),
     };
     let (id, trace, source) = (cause.delivery, cause.trace_id(), job.source());
     match done {

@@ -3,6 +3,7 @@
 mod blank;
 pub mod body;
 pub mod bucket;
+pub mod certificates;
 pub mod error;
 mod headers;
 #[cfg(feature = "dev")]

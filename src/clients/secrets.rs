@@ -39,7 +39,7 @@ impl SecretStore {
         let (from, inline) = match from {
             SecretsFrom::Nowhere => (None, Secrets::default()),
             SecretsFrom::Inline(parsed) => (None, read(parsed)),
-            SecretsFrom::Manager(ids) => (Some((aws.secrets_manager(), ids)), Secrets::default()),
+            SecretsFrom::Manager(ids) => (Some((aws.secrets_manager(), ids)), Secrets::not_read()),
         };
         let each = from.iter().flat_map(|(_, ids)| ids.iter().map(|_| None));
         let cache = Cache {
@@ -100,7 +100,8 @@ impl SecretStore {
                 Err(error) => tracing::error!(%error, "a secret cannot be read"),
             }
         }
-        let each = cache.each.iter().flatten().cloned();
+        let each = cache.each.iter().cloned();
+        let each = each.map(|known| known.unwrap_or_else(Secrets::not_read));
         cache.merged = Arc::new(each.fold(Secrets::default(), Secrets::merged));
         cache.tried = Some(Instant::now());
     }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// How long anything waits for one of these files.
 const FILE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest file that is read, in bytes.
-const FILE_MAX: u64 = 4 << 20;
+const FILE_MAX: usize = 4 << 20;
 
 impl Bucket {
     /// Reads a file, if there is one: its bytes, and the ETag that a change of it names. Of one that is longer than 4 MiB, and so
@@ -22,11 +22,24 @@ impl Bucket {
     /// # Errors
     /// The bucket did not answer in time, or denied.
     pub async fn read_file(&self, key: &str) -> Result<Option<(Vec<u8>, ETag)>, CallError> {
+        self.read_up_to(key, FILE_MAX).await
+    }
+
+    /// The same of a file of at most `max` bytes.
+    ///
+    /// # Errors
+    /// As [`Bucket::read_file`].
+    pub async fn read_up_to(
+        &self,
+        key: &str,
+        max: usize,
+    ) -> Result<Option<(Vec<u8>, ETag)>, CallError> {
+        let max = max as u64;
         let read = async {
-            let Some((state, body, _)) = self.untagged(key, FILE_MAX).await? else {
+            let Some((state, body, _)) = self.untagged(key, max).await? else {
                 return Ok(None);
             };
-            if state.size > FILE_MAX {
+            if state.size > max {
                 return Ok(Some((Vec::new(), state.etag)));
             }
             let bytes = body.collect().await;
@@ -46,11 +59,30 @@ impl Bucket {
         json: Vec<u8>,
         condition: &Condition,
     ) -> Result<ETag, CallError> {
-        let bytes = vec![Bytes::from(json)];
+        self.write(key, json, "application/json", condition).await
+    }
+
+    /// Writes a file of any bytes where there is none.
+    ///
+    /// # Errors
+    /// As [`Bucket::put`].
+    pub async fn create_file(&self, key: &str, bytes: Vec<u8>) -> Result<(), CallError> {
+        let kind = "application/octet-stream";
+        let created = self.write(key, bytes, kind, &Condition::Absent).await;
+        created.map(drop)
+    }
+
+    async fn write(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        kind: &str,
+        condition: &Condition,
+    ) -> Result<ETag, CallError> {
+        let bytes = vec![Bytes::from(bytes)];
         let checksum = Crc64::of(&bytes);
         let mut properties = Properties::default();
-        let kind = "application/json".to_owned();
-        properties.headers.insert("content-type", kind);
+        properties.headers.insert("content-type", kind.to_owned());
         let put = self.put(key, bytes, &properties, condition, checksum);
         let etag = self.in_time("PutObject", key, put).await?;
         etag.ok_or_else(|| self.bad_answer("PutObject", key, "no ETag"))

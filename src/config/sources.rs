@@ -31,12 +31,6 @@ pub(super) fn read_sources(json: &str, problems: &mut Vec<String>) -> BTreeMap<S
             problems.push(format!("SOURCES: {name}: expected an object with a kind"));
             continue;
         }
-        if definition.get("kind").and_then(|kind| kind.as_str()) == Some("generic") {
-            problems.push(format!(
-                "SOURCES: {name}: kind generic is not supported yet: expected s3 or intdash"
-            ));
-            continue;
-        }
         if sources.contains_key(&name) {
             problems.push(format!("SOURCES: {name} is defined twice"));
         }

@@ -1,7 +1,8 @@
 //! One request exactly as it arrived. Nothing here is believed yet; the body is never re-serialised.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use core::net::IpAddr;
+use http::{HeaderMap, Method};
 use std::fmt;
 use uuid::Uuid;
 
@@ -15,17 +16,45 @@ impl fmt::Display for DeliveryId {
     }
 }
 
+/// The longest body, in bytes: what Lambda hands over at most.
+pub const BODY_MAX: usize = 6 * 1024 * 1024;
+
 /// One request that reached a source, raw.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Made on receipt.
     pub id: DeliveryId,
+    /// POST of all but some handshakes.
+    pub method: Method,
+    /// As it stands after the `?`, still encoded.
+    pub query: Option<String>,
     /// Header names are case-insensitive, values as received.
     pub headers: HeaderMap,
     /// The bytes that the sender signed: base64 of the gateway undone, nothing else changed.
     pub body: Bytes,
     /// The URL that the sender called as far as the request context tells: `https://<domain><path>[?<query>]`.
     pub url: Option<String>,
+    /// The address that it came from, as whoever took the connection tells it; never what a header says.
+    pub from: Option<IpAddr>,
+    /// When it came, in seconds since 1970 (UTC).
+    pub received: u64,
+}
+
+#[cfg(test)]
+impl Delivery {
+    /// A POST of 2023-11-14, 22:13:20 UTC.
+    pub(crate) fn post(headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self {
+            id: DeliveryId(Uuid::nil()),
+            method: Method::POST,
+            query: None,
+            headers,
+            body: body.into(),
+            url: None,
+            from: None,
+            received: 1_700_000_000,
+        }
+    }
 }
 
 /// Why a delivery is refused: the sender's fault, final.
@@ -35,10 +64,12 @@ pub enum Rejection {
     Malformed(String),
     /// A signature or token is missing or wrong; never told apart.
     Unauthentic,
-    /// The project or bucket is not on the allow-list.
+    /// The project, bucket, topic or address is not on the allow-list.
     Forbidden,
     /// No such source, or its last path segment is wrong; never told apart.
     Unknown,
+    /// This source has nothing to answer to this method.
+    Method,
 }
 
 impl fmt::Display for Rejection {
@@ -46,8 +77,9 @@ impl fmt::Display for Rejection {
         match self {
             Self::Malformed(what) => f.write_str(what),
             Self::Unauthentic => f.write_str("signature or token missing or wrong"),
-            Self::Forbidden => f.write_str("project or bucket not on the allow-list"),
+            Self::Forbidden => f.write_str("not on the allow-list"),
             Self::Unknown => f.write_str("no such source"),
+            Self::Method => f.write_str("method not allowed"),
         }
     }
 }

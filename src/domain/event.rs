@@ -1,5 +1,7 @@
 //! What an authentic delivery says happened. An event of a bucket is a hint; the origin is the truth.
 
+use super::forward::Forward;
+
 /// One object of one origin bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectRef {
@@ -57,6 +59,8 @@ pub struct MeasurementRef {
     pub project: String,
     /// UUID of the measurement.
     pub measurement: String,
+    /// By what it is known again that it has finished; none where an operator asks for a summary, or an early version did.
+    pub occurrence: Option<String>,
 }
 
 /// What one record of a delivery says.
@@ -67,6 +71,8 @@ pub enum Event {
     Object(Vec<ObjectRef>),
     /// A measurement has finished.
     Measurement(MeasurementRef),
+    /// Something at a sender that we only hand on.
+    Forward(Forward),
     /// Authentic, and nothing to do for it.
     Nothing {
         /// The bucket it names, if it does.

@@ -8,8 +8,13 @@
 //! signature = lower-case hex of HMAC-SHA256(key = k2, message = Url)
 //! ```
 
-use super::signature::hmac_sha256;
+use super::delivery::Rejection;
+use super::signature::{Secret, hmac_sha256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// VK's `SubscriptionConfirmation`. The strings are signed byte for byte as received, never re-formatted.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,11 +83,99 @@ pub fn spellings(url: &str) -> Vec<String> {
     found
 }
 
+/// The longest text of a sender's that is sent back to it, in bytes.
+const ECHO_MAX: usize = 2048;
+
 /// What we answer to a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `{"signature":"<64 lower-case hex>"}` as application/json.
     Signature(String),
+    /// The sender's own words, as text/plain.
+    Echo(String),
+    /// `{"response_token":"sha256=<base64>"}` as application/json.
+    ResponseToken(String),
+    /// Leave to deliver, in headers.
+    Allowed {
+        /// Whom: what `WebHook-Request-Origin` said.
+        origin: HeaderValue,
+        /// How many deliveries a minute: what was asked for, if anything was.
+        rate: Option<u32>,
+    },
+}
+
+/// Sends a sender's words back.
+///
+/// # Errors
+/// They are too many, or none.
+pub fn echo(text: String) -> Result<Answer, Rejection> {
+    if (1..=ECHO_MAX).contains(&text.len()) {
+        Ok(Answer::Echo(text))
+    } else {
+        Err(Rejection::Malformed(format!(
+            "expected a challenge of 1 to {ECHO_MAX} bytes"
+        )))
+    }
+}
+
+/// The answer to a body that is nothing but a challenge: `{"challenge":"…"}`, and beside it what senders put there (Slack's
+/// `url_verification`, monday.com, Lark, Twitch). With anything else beside it a body is an event.
+///
+/// # Errors
+/// The challenge is too long, or empty.
+pub fn json_challenge(body: &[u8]) -> Result<Option<Answer>, Rejection> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Challenge {
+        challenge: String,
+        #[serde(default, rename = "token")]
+        _token: IgnoredAny,
+        #[serde(default, rename = "type")]
+        _kind: IgnoredAny,
+        #[serde(default, rename = "subscription")]
+        _subscription: IgnoredAny,
+    }
+    match serde_json::from_slice::<Challenge>(body) {
+        Ok(found) => echo(found.challenge).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// X's challenge-response check: base64 of HMAC-SHA256(consumer secret, token) (source: developer.x.com, "Securing webhooks").
+///
+/// X signs its deliveries in just this way, so whoever asks us to sign a token could have us sign a delivery. A token is
+/// therefore no more than letters, digits and the signs of base64 and UUIDs, and a delivery a JSON object.
+///
+/// # Errors
+/// It is no such token.
+pub fn crc(token: &str, secret: &Secret) -> Result<Answer, Rejection> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.".contains(&byte);
+    if !(1..=ECHO_MAX).contains(&token.len()) || !token.bytes().all(plain) {
+        return Err(Rejection::Malformed(
+            "expected a crc_token of letters, digits and -_=+/.".to_owned(),
+        ));
+    }
+    let signature = hmac_sha256(secret.expose().as_bytes(), token.as_bytes());
+    Ok(Answer::ResponseToken(format!(
+        "sha256={}",
+        STANDARD.encode(signature)
+    )))
+}
+
+/// The abuse protection of CloudEvents (source: cloudevents/spec `http-webhook.md`): a sender asks before it delivers. Leave
+/// is given to whoever asks, since what he delivers is verified all the same.
+///
+/// # Errors
+/// There is no `WebHook-Request-Origin`: it is another `OPTIONS`.
+pub fn web_hook_origin(headers: &HeaderMap) -> Result<Answer, Rejection> {
+    let origin = headers.get("webhook-request-origin");
+    let origin = origin.filter(|origin| (1..=ECHO_MAX).contains(&origin.len()));
+    let rate = headers.get("webhook-request-rate");
+    let rate = rate.and_then(|rate| rate.to_str().ok()?.trim().parse().ok());
+    Ok(Answer::Allowed {
+        origin: origin.ok_or(Rejection::Method)?.clone(),
+        rate: rate.filter(|rate| *rate > 0),
+    })
 }
 
 /// Lower-case hex.

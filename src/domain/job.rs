@@ -2,6 +2,7 @@
 
 use super::delivery::DeliveryId;
 use super::event::{Event, MeasurementRef, ObjectRef, OriginRef};
+use super::forward::Forward;
 use super::trace::Trace;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -17,6 +18,8 @@ pub enum Job {
     Summary(MeasurementRef),
     /// Lay this origin bucket and its backup side by side, from where the audit under way has come to.
     Audit(OriginRef),
+    /// Publish this delivery as it came.
+    Forward(Forward),
 }
 
 /// The queue's body. What was ever written is read for ever: a queue and its dead letters outlive a deployment, so a change
@@ -41,14 +44,19 @@ enum WireWork {
         source: String,
         project: String,
         measurement: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        occurrence: Option<String>,
     },
     Audit {
         source: String,
         origin: String,
     },
+    Forward(Forward),
 }
 
-const VERSION: u32 = 1;
+/// The newest version. Each job is written as the oldest that can say it: while a deployment is under way, its workers may
+/// still be those of before.
+const VERSION: u32 = 2;
 
 impl Job {
     /// The source that it is for.
@@ -58,6 +66,7 @@ impl Job {
             Self::Mirror(of) => &of.source,
             Self::Summary(of) => &of.source,
             Self::Audit(of) => &of.source,
+            Self::Forward(of) => &of.source,
         }
     }
 
@@ -75,14 +84,21 @@ impl Job {
                 source: of.source.clone(),
                 project: of.project.clone(),
                 measurement: of.measurement.clone(),
+                occurrence: of.occurrence.clone(),
             },
             Self::Audit(of) => WireWork::Audit {
                 source: of.source.clone(),
                 origin: of.origin.clone(),
             },
+            Self::Forward(of) => WireWork::Forward(of.clone()),
+        };
+        let version = match self {
+            Self::Mirror(_) | Self::Audit(_) => 1,
+            Self::Summary(of) if of.occurrence.is_none() => 1,
+            Self::Summary(_) | Self::Forward(_) => 2,
         };
         let wire = Wire {
-            version: VERSION,
+            version,
             delivery: delivery.0,
             work,
         };
@@ -100,9 +116,9 @@ impl Job {
         }
         let not = |e: serde_json::Error| format!("this is no job: {e}");
         let Version { version } = serde_json::from_str(json).map_err(not)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(format!(
-                "a job of version {version}: this program knows version {VERSION}"
+                "a job of version {version}: this program knows versions 1 to {VERSION}"
             ));
         }
         let wire: Wire = serde_json::from_str(json).map_err(not)?;
@@ -120,12 +136,15 @@ impl Job {
                 source,
                 project,
                 measurement,
+                occurrence,
             } => Self::Summary(MeasurementRef {
                 source,
                 project,
                 measurement,
+                occurrence,
             }),
             WireWork::Audit { source, origin } => Self::Audit(OriginRef { source, origin }),
+            WireWork::Forward(forward) => Self::Forward(forward),
         };
         Ok((job, DeliveryId(wire.delivery)))
     }
@@ -240,12 +259,14 @@ pub fn plan(event: &Event) -> Vec<Job> {
     match event {
         Event::Object(readings) => readings.iter().cloned().map(Job::Mirror).collect(),
         Event::Measurement(measurement) => vec![Job::Summary(measurement.clone())],
+        Event::Forward(forward) => vec![Job::Forward(forward.clone())],
         Event::Nothing { .. } | Event::Forbidden { .. } | Event::Malformed(_) => Vec::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::forward::Body;
     use super::*;
     use proptest::prelude::*;
 
@@ -274,6 +295,7 @@ mod tests {
                     source: "intdash".to_owned(),
                     project: "p".to_owned(),
                     measurement: "m".to_owned(),
+                    occurrence: None,
                 }),
                 r#"{"version":1,"delivery":"00000000-0000-0000-0000-000000000007","work":{"summary":{"source":"intdash","project":"p","measurement":"m"}}}"#,
             ),
@@ -286,6 +308,58 @@ mod tests {
         for (job, json) in golden.into_iter().chain([(audit, of_audit)]) {
             assert_eq!(job.to_json(id()), json);
             assert_eq!(Job::from_json(json), Ok((job, id())));
+        }
+    }
+
+    #[test]
+    fn reads_the_second_version() {
+        let summary = Job::Summary(MeasurementRef {
+            source: "intdash".to_owned(),
+            project: "p".to_owned(),
+            measurement: "m".to_owned(),
+            occurrence: Some("o".to_owned()),
+        });
+        let forward = |body| {
+            Job::Forward(Forward {
+                source: "github".to_owned(),
+                event: Some("push".to_owned()),
+                id: None,
+                occurrence: None,
+                body,
+            })
+        };
+        let text = Body::Text {
+            text: "{\"a\":1}".to_owned(),
+            cut: false,
+        };
+        let base64 = Body::Base64 {
+            base64: "/w==".to_owned(),
+            cut: true,
+        };
+        let golden = [
+            (
+                summary,
+                r#"{"summary":{"source":"intdash","project":"p","measurement":"m","occurrence":"o"}}"#,
+            ),
+            (
+                forward(text),
+                r#"{"forward":{"source":"github","event":"push","id":null,"occurrence":null,"body":{"text":{"text":"{\"a\":1}","cut":false}}}}"#,
+            ),
+            (
+                forward(base64),
+                r#"{"forward":{"source":"github","event":"push","id":null,"occurrence":null,"body":{"base64":{"base64":"/w==","cut":true}}}}"#,
+            ),
+            (
+                forward(Body::Empty),
+                r#"{"forward":{"source":"github","event":"push","id":null,"occurrence":null,"body":"empty"}}"#,
+            ),
+        ];
+        for (job, work) in golden {
+            let json = format!(
+                r#"{{"version":2,"delivery":"00000000-0000-0000-0000-000000000007","work":{work}}}"#
+            );
+            assert_eq!(job.to_json(id()), json);
+            assert_eq!(Job::from_json(&json), Ok((job, id())));
         }
     }
 
@@ -310,9 +384,9 @@ mod tests {
 
     #[test]
     fn says_what_it_cannot_read() {
-        let later = mirror("a").to_json(id()).replacen('1', "2", 1);
+        let later = mirror("a").to_json(id()).replacen('1', "3", 1);
         let found = Job::from_json(&later.replace("work", "labour")).unwrap_err();
-        assert!(found.contains("version 2"), "{found}");
+        assert!(found.contains("version 3"), "{found}");
         for no_job in [
             "",
             "{}",

@@ -1,13 +1,16 @@
 //! Values and decisions. Pure: no AWS type, no I/O, no clock, no environment, no tokio.
 
+pub mod addresses;
 pub mod audit;
 pub mod checksum;
 pub mod delivery;
 pub mod difference;
 pub mod event;
 pub mod fit;
+pub mod forward;
 pub mod handshake;
 pub mod job;
+pub mod json;
 pub mod ledger;
 pub mod notice;
 #[cfg(feature = "dev")]
@@ -15,9 +18,13 @@ pub mod notification;
 pub mod object;
 pub mod parts;
 pub mod reconcile;
+pub mod record;
 pub mod rounds;
+pub mod scheme;
 pub mod secrets;
 pub mod signature;
+pub mod sns;
 pub mod source;
 pub mod summary;
+pub mod template;
 pub mod trace;

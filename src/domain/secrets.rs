@@ -2,7 +2,7 @@
 
 use super::signature::Secret;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A pair of keys with which an origin is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,19 @@ pub struct SourceSecrets {
     pub secrets: Vec<Secret>,
     /// The token for the sender's own API.
     pub api_token: Option<Secret>,
+    /// What a subscription (`hub.verify_token`) must say; none: one of the secrets.
+    pub verify_token: Option<Secret>,
 }
 
 /// Secrets by source name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Secrets(BTreeMap<String, SourceSecrets>);
+pub struct Secrets {
+    known: BTreeMap<String, SourceSecrets>,
+    /// Sources whose entry could not be read.
+    unread: BTreeSet<String>,
+    /// Whether there are secrets of which nothing could be read, or not yet.
+    partial: bool,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +49,7 @@ struct Wire {
     #[serde(default)]
     secrets: Vec<String>,
     api_token: Option<String>,
+    verify_token: Option<String>,
     /// Of the inbox's entry, which is not a source's.
     token: Option<String>,
 }
@@ -76,16 +85,22 @@ impl Secrets {
                         parsed.trimmed.push(name.clone());
                     }
                     match source_secrets(value) {
-                        Ok(one) => drop(parsed.secrets.0.insert(name, one)),
-                        Err(problem) => parsed.problems.push(format!("{name}: {problem}")),
+                        Ok(one) => drop(parsed.secrets.known.insert(name, one)),
+                        Err(problem) => {
+                            parsed.problems.push(format!("{name}: {problem}"));
+                            parsed.secrets.unread.insert(name);
+                        }
                     }
                 }
             }
-            Err(e) => parsed.problems.push(format!(
-                "not a JSON object of source names (line {}, column {})",
-                e.line(),
-                e.column()
-            )),
+            Err(e) => {
+                parsed.problems.push(format!(
+                    "not a JSON object of source names (line {}, column {})",
+                    e.line(),
+                    e.column()
+                ));
+                parsed.secrets.partial = true;
+            }
         }
         parsed
     }
@@ -94,12 +109,15 @@ impl Secrets {
     /// is kept: nothing that guards a source gets lost.
     #[must_use]
     pub fn merged(mut self, other: Self) -> Self {
-        for (name, more) in other.0 {
-            let one = self.0.entry(name).or_default();
+        self.partial |= other.partial;
+        self.unread.extend(other.unread);
+        for (name, more) in other.known {
+            let one = self.known.entry(name).or_default();
             one.access_keys.extend(more.access_keys);
             one.secrets.extend(more.secrets);
             one.url_key = one.url_key.take().or(more.url_key);
             one.api_token = one.api_token.take().or(more.api_token);
+            one.verify_token = one.verify_token.take().or(more.verify_token);
         }
         self
     }
@@ -107,7 +125,22 @@ impl Secrets {
     /// What is known for this source.
     #[must_use]
     pub fn of(&self, source: &str) -> Option<&SourceSecrets> {
-        self.0.get(source)
+        self.known.get(source)
+    }
+
+    /// Secrets of which nothing could be read yet.
+    #[must_use]
+    pub fn not_read() -> Self {
+        Self {
+            partial: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether more may guard this source than is known.
+    #[must_use]
+    pub fn doubtful(&self, source: &str) -> bool {
+        self.partial || self.unread.contains(source)
     }
 }
 
@@ -122,7 +155,7 @@ fn ends_in_line_break(value: &serde_json::Value) -> bool {
 
 fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static str> {
     let wire: Wire = serde_json::from_value(value).map_err(|_| {
-        "expected an object with access_key_id and secret_access_key, or keys, and url_key, secrets (a list of strings), api_token; \
+        "expected an object with access_key_id and secret_access_key, or keys, and url_key, secrets (a list of strings), api_token, verify_token; \
          nothing else"
     })?;
     let secret = |text: String| {
@@ -164,6 +197,7 @@ fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static st
             .map(secret)
             .collect::<Result<_, _>>()?,
         api_token: wire.api_token.map(secret).transpose()?,
+        verify_token: wire.verify_token.map(secret).transpose()?,
     })
 }
 

@@ -1,7 +1,8 @@
-//! Secrets and HMAC-SHA256 over raw bytes. Every comparison takes the same time whatever it compares.
+//! Secrets and HMACs over raw bytes. Every comparison takes the same time whatever it compares.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
@@ -36,29 +37,77 @@ impl fmt::Debug for Secret {
     }
 }
 
-fn mac(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac
-}
-
 /// HMAC-SHA256 (RFC 2104) of `message` under `key`.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    mac(key, message).finalize().into_bytes().into()
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+/// The hash of an HMAC.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// Of 32 bytes.
+    #[default]
+    Sha256,
+    /// Of 64 bytes.
+    Sha512,
 }
 
 /// Whether `claimed` is the HMAC-SHA256 of `message` under any of the live secrets. All of them are tried, so that the
 /// time does not tell which one matched.
 #[must_use]
 pub fn verify(secrets: &[Secret], message: &[u8], claimed: &[u8]) -> bool {
+    let keys: Vec<_> = secrets.iter().map(|secret| secret.0.as_bytes()).collect();
+    any_verifies(Algorithm::Sha256, &keys, &[message], &[claimed])
+}
+
+/// Whether any of the claimed signatures is the HMAC of the pieces, one after the other, under any of the keys. All are tried.
+#[must_use]
+pub fn any_verifies(
+    algorithm: Algorithm,
+    keys: &[impl AsRef<[u8]>],
+    pieces: &[&[u8]],
+    claimed: &[impl AsRef<[u8]>],
+) -> bool {
+    fn tried<M: Mac + KeyInit + Clone>(
+        key: &[u8],
+        pieces: &[&[u8]],
+        claimed: &[impl AsRef<[u8]>],
+    ) -> bool {
+        let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+        pieces.iter().for_each(|piece| mac.update(piece));
+        // Length is no secret; the bytes are compared in constant time.
+        let verified = |claimed: &_| mac.clone().verify_slice(AsRef::as_ref(claimed)).is_ok();
+        claimed
+            .iter()
+            .map(verified)
+            .fold(false, |any, one| any | one)
+    }
+    keys.iter()
+        .map(|key| match algorithm {
+            Algorithm::Sha256 => tried::<Hmac<Sha256>>(key.as_ref(), pieces, claimed),
+            Algorithm::Sha512 => tried::<Hmac<Sha512>>(key.as_ref(), pieces, claimed),
+        })
+        .fold(false, |any, one| any | one)
+}
+
+/// SHA-256 of the pieces, one after the other.
+#[must_use]
+pub fn sha256(pieces: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    pieces.iter().for_each(|piece| hash.update(piece));
+    hash.finalize().into()
+}
+
+/// Whether `claimed` is any of the secrets; all are tried.
+#[must_use]
+pub fn is_any(secrets: &[Secret], claimed: &str) -> bool {
     secrets
         .iter()
-        .map(|secret| {
-            mac(secret.0.as_bytes(), message)
-                .verify_slice(claimed)
-                .is_ok()
-        })
+        .map(|secret| secret.is(claimed))
         .fold(false, |any, one| any | one)
 }
 

@@ -75,6 +75,7 @@ fn first_handshake(url: &str) -> Duration {
             source: "intdash".to_owned(),
             project: "0".to_owned(),
             measurement: "0".to_owned(),
+            occurrence: None,
         };
         let before = thread_times().expect("the parent has looked");
         let answer = server

@@ -257,6 +257,7 @@ impl World {
             .unwrap();
         request.extensions_mut().insert(Arrival {
             url: None,
+            from: None,
             trace: None,
             deadline: Instant::now() + limit,
         });

@@ -103,6 +103,7 @@ impl App {
             match source {
                 Source::S3(source) => self.origins_of(name, source, probe, tell).await,
                 Source::Intdash(_) => self.server(name, tell).await,
+                Source::Generic(_) => {}
             }
         }
         if let Some(backup) = &self.backup {
@@ -234,6 +235,7 @@ impl App {
             source: name.to_owned(),
             project: nil.clone(),
             measurement: nil,
+            occurrence: None,
         };
         let asked = server.float64_values(&nobody, "*", token, |_| ()).await;
         let answers = "answers, and takes the api_token";

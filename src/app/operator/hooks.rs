@@ -223,6 +223,7 @@ impl App {
                 headers: vec![json],
                 body,
             }),
+            Source::Generic(_) => Err("no".to_owned()),
             Source::Intdash(_) => {
                 let secret = self.signing_secret(source).await?;
                 let signature = STANDARD.encode(hmac_sha256(secret.expose().as_bytes(), &body));

@@ -52,6 +52,7 @@ impl Letter {
             Ok(Job::Mirror(of)) => (Some("mirror"), Some(&of.origin), Some(&of.key)),
             Ok(Job::Summary(of)) => (Some("summary"), Some(&of.project), Some(&of.measurement)),
             Ok(Job::Audit(of)) => (Some("audit"), Some(&of.origin), None),
+            Ok(Job::Forward(of)) => (Some("forward"), of.event.as_ref(), of.id.as_ref()),
             Err(_) => (None, None, None),
         };
         Self {

@@ -61,6 +61,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let failed = |problem: String| anyhow!(problem);
     let body = match (&options.body, app.source(&options.source).map_err(failed)?) {
         (Some(file), _) => read(file)?,
+        (None, Source::Generic(_)) => bail!("what it posts is not known: give --body"),
         (None, Source::Intdash(_)) => measurement_of(&options.measurement),
         (None, Source::S3(source)) => {
             let (Some(bucket), Some(key)) = (&options.bucket, &options.key) else {

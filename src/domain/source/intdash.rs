@@ -1,10 +1,11 @@
 //! intdash: `x-intdash-signature-256` is the base64 of HMAC-SHA256(secret, raw body) (source: aptpod's
 //! intdash-webhook-example and intdash-sdk-beginner lesson 6, whose captured delivery is a test).
 
-use super::Message;
+use super::{Message, Proof};
+use crate::domain::addresses::Addresses;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, MeasurementRef};
-use crate::domain::secrets::SourceSecrets;
+use crate::domain::forward::occurrence;
 use crate::domain::signature;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,6 +31,9 @@ pub struct IntdashSource {
     pub data: DataFilter,
     /// A path of its own, beside `/hooks/<source>`.
     pub path: Option<String>,
+    /// The addresses that it may be delivered from.
+    #[serde(default)]
+    pub from: Addresses,
 }
 
 fn default_trigger() -> Vec<String> {
@@ -63,12 +67,30 @@ impl TryFrom<String> for DataFilter {
 
 #[derive(Deserialize)]
 struct Body {
+    hook_uuid: Option<String>,
     resource_type: String,
     action: String,
+    occurred_at: Option<String>,
     measurement_uuid: Option<String>,
     project_uuid: Option<String>,
     #[serde(default)]
     is_test: bool,
+}
+
+impl Body {
+    /// A redelivery may have a `delivery_uuid` of its own, but tells of the same hook, action, measurement and time. What has no
+    /// time cannot be told from the next of its kind.
+    fn known_again(&self) -> Option<String> {
+        let parts = [
+            self.hook_uuid.as_deref().unwrap_or_default(),
+            &self.resource_type,
+            &self.action,
+            self.project_uuid.as_deref().unwrap_or_default(),
+            self.measurement_uuid.as_deref()?,
+            self.occurred_at.as_deref()?,
+        ];
+        Some(occurrence(&parts.map(str::as_bytes)))
+    }
 }
 
 /// What intdash tells of a measurement; `finished` is what `completed` was called before its release.
@@ -105,19 +127,20 @@ impl IntdashSource {
         &self,
         name: &str,
         delivery: &Delivery,
-        secrets: &SourceSecrets,
+        proof: Proof<'_>,
     ) -> Result<Message, Rejection> {
-        let claimed = delivery
-            .headers
-            .get(SIGNATURE_HEADER)
-            .and_then(|value| STANDARD.decode(value.as_bytes()).ok());
-        if !signature::verify(
-            &secrets.secrets,
-            &delivery.body,
-            &claimed.unwrap_or_default(),
-        ) {
-            return Err(Rejection::Unauthentic);
-        }
+        let by_sender = match proof {
+            Proof::Sender { secrets, .. } => {
+                let claimed = delivery.headers.get(SIGNATURE_HEADER);
+                let claimed = claimed.and_then(|value| STANDARD.decode(value.as_bytes()).ok());
+                let claimed = claimed.unwrap_or_default();
+                if !signature::verify(&secrets.secrets, &delivery.body, &claimed) {
+                    return Err(Rejection::Unauthentic);
+                }
+                true
+            }
+            Proof::Operator => false,
+        };
         let body: Body = serde_json::from_slice(&delivery.body).map_err(|_| {
             Rejection::Malformed("expected a JSON object with resource_type and action".to_owned())
         })?;
@@ -137,6 +160,7 @@ impl IntdashSource {
                 body.resource_type, body.action
             ));
         }
+        let occurrence = body.known_again().filter(|_| by_sender);
         let project = body
             .project_uuid
             .unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
@@ -146,6 +170,7 @@ impl IntdashSource {
                     source: name.to_owned(),
                     project,
                     measurement,
+                    occurrence,
                 })]))
             }
             _ => Err(Rejection::Malformed(
@@ -163,7 +188,7 @@ fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::DeliveryId;
+    use crate::domain::secrets::SourceSecrets;
     use crate::domain::signature::{Secret, hmac_sha256};
     use http::{HeaderMap, HeaderValue};
 
@@ -177,17 +202,26 @@ mod tests {
             "X-Intdash-Signature-256",
             HeaderValue::from_str(signature).unwrap(),
         );
-        let delivery = Delivery {
-            id: DeliveryId(uuid::Uuid::nil()),
-            headers,
-            body: body.to_owned().into(),
-            url: None,
-        };
+        let delivery = Delivery::post(headers, body.to_owned());
         let secrets = SourceSecrets {
             secrets: vec![Secret::new("previous"), Secret::new(secret)],
             ..SourceSecrets::default()
         };
-        source().open("i", &delivery, &secrets)
+        let proof = Proof::Sender {
+            secrets: &secrets,
+            vouched: false,
+        };
+        match source().open("i", &delivery, proof)? {
+            Message::Events(mut events) => {
+                for event in &mut events {
+                    if let Event::Measurement(of) = event {
+                        of.occurrence = None;
+                    }
+                }
+                Ok(Message::Events(events))
+            }
+            other => Ok(other),
+        }
     }
 
     fn signed(body: &str) -> Result<Message, Rejection> {
@@ -205,6 +239,7 @@ mod tests {
             source,
             project,
             measurement,
+            occurrence: None,
         })])
     }
 

@@ -1,13 +1,17 @@
 //! A configured sender. [`Source::open`] is the only door: an event cannot exist unless its delivery was opened here.
 
+pub mod generic;
 pub mod intdash;
 pub mod rule;
 pub mod s3;
 
+use super::addresses::Addresses;
 use super::delivery::{Delivery, Rejection};
 use super::event::Event;
 use super::handshake::Answer;
 use super::secrets::SourceSecrets;
+use super::sns::Claim;
+use http::Method;
 use serde::Deserialize;
 
 /// A configured sender, by its kind.
@@ -18,6 +22,22 @@ pub enum Source {
     S3(s3::S3Source),
     /// An intdash server whose measurements are summarised.
     Intdash(intdash::IntdashSource),
+    /// Any other sender, whose deliveries are handed on.
+    Generic(generic::GenericSource),
+}
+
+/// Why a delivery may be believed.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// It must prove itself.
+    Sender {
+        /// What its source's sender and we know.
+        secrets: &'a SourceSecrets,
+        /// Whether a certificate vouched for what [`Source::claim`] says.
+        vouched: bool,
+    },
+    /// It did when it came first, and an operator has it received again: its time and its id no longer count.
+    Operator,
 }
 
 /// What an authentic delivery turned out to be.
@@ -25,6 +45,8 @@ pub enum Source {
 pub enum Message {
     /// A handshake and its answer.
     Challenge(Answer),
+    /// A subscription that is confirmed by asking for this URL.
+    Confirm(String),
     /// What happened, record by record, in the order of the wire.
     Events(Vec<Event>),
 }
@@ -38,11 +60,46 @@ impl Source {
         &self,
         name: &str,
         delivery: &Delivery,
-        secrets: &SourceSecrets,
+        proof: Proof<'_>,
     ) -> Result<Message, Rejection> {
         match self {
             Self::S3(source) => source.open(name, delivery),
-            Self::Intdash(source) => source.open(name, delivery, secrets),
+            Self::Intdash(source) => source.open(name, delivery, proof),
+            Self::Generic(source) => source.open(name, delivery, proof),
+        }
+    }
+
+    /// Whether it has anything to say to a request by this method. Only some handshakes come otherwise than by POST.
+    #[must_use]
+    pub fn answers(&self, method: &Method) -> bool {
+        let handshakes = matches!(self, Self::Generic(_));
+        method == Method::POST
+            || (handshakes && (method == Method::GET || method == Method::OPTIONS))
+    }
+
+    /// What a certificate must vouch for before this delivery can be opened.
+    #[must_use]
+    pub fn claim(&self, _delivery: &Delivery) -> Option<Claim> {
+        None
+    }
+
+    /// Whether its deliveries prove whose they are. Of others only a `url_key` may keep strangers out.
+    #[must_use]
+    pub fn proves(&self) -> bool {
+        match self {
+            Self::S3(_) => false,
+            Self::Intdash(_) => true,
+            Self::Generic(source) => !source.verify.is_none(),
+        }
+    }
+
+    /// The addresses that it may be delivered from.
+    #[must_use]
+    pub fn from(&self) -> &Addresses {
+        match self {
+            Self::S3(source) => &source.from,
+            Self::Intdash(source) => &source.from,
+            Self::Generic(source) => &source.from,
         }
     }
 
@@ -55,6 +112,10 @@ impl Source {
             (Self::Intdash(_), Some(secrets)) if !secrets.secrets.is_empty() => None,
             (Self::Intdash(_), _) => Some("secrets (the signing secrets)"),
             (Self::S3(_), Some(_)) => None,
+            (Self::Generic(source), secrets) => {
+                let secrets = secrets.map(|secrets| &secrets.secrets[..]);
+                source.verify.missing(secrets.unwrap_or_default())
+            }
         }
     }
 
@@ -66,6 +127,7 @@ impl Source {
             (Self::S3(_), _) => Some("access_key_id and secret_access_key of the origin (or keys)"),
             (Self::Intdash(_), Some(secrets)) if secrets.api_token.is_some() => None,
             (Self::Intdash(_), _) => Some("api_token"),
+            (Self::Generic(_), _) => None,
         }
     }
 
@@ -75,6 +137,7 @@ impl Source {
         match self {
             Self::S3(source) => source.path.as_deref(),
             Self::Intdash(source) => source.path.as_deref(),
+            Self::Generic(source) => source.path.as_deref(),
         }
     }
 
@@ -105,6 +168,7 @@ impl Source {
                 url("url", &source.url);
                 problems.extend(source.trigger_problems());
             }
+            Self::Generic(source) => problems.extend(source.problems()),
         }
         if let Some(path) = self.path() {
             let reserved = ["/ping", "/hooks", "/inbox"]

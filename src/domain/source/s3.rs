@@ -3,6 +3,7 @@
 
 use super::Message;
 use super::rule::BucketRule;
+use crate::domain::addresses::Addresses;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::{Event, ObjectRef};
 use crate::domain::handshake::{Answer, VkChallenge};
@@ -43,6 +44,9 @@ pub struct S3Source {
     pub url: Option<String>,
     /// A path of its own, beside `/hooks/<source>`.
     pub path: Option<String>,
+    /// The addresses that it may be delivered from.
+    #[serde(default)]
+    pub from: Addresses,
 }
 
 #[derive(Deserialize)]

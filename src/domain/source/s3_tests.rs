@@ -1,7 +1,6 @@
 //! What each dialect's deliveries are read as.
 
 use super::*;
-use crate::domain::delivery::DeliveryId;
 use serde_json::{Value, json};
 
 fn source(flavor: &str, buckets: Value) -> S3Source {
@@ -12,22 +11,14 @@ fn source(flavor: &str, buckets: Value) -> S3Source {
 }
 
 fn open(source: &S3Source, body: impl ToString) -> Result<Message, Rejection> {
-    let body = body.to_string().into();
-    source.open(
-        "src",
-        &Delivery {
-            id: DeliveryId(uuid::Uuid::nil()),
-            headers: http::HeaderMap::new(),
-            body,
-            url: None,
-        },
-    )
+    let delivery = Delivery::post(http::HeaderMap::new(), body.to_string());
+    source.open("src", &delivery)
 }
 
 fn events(source: &S3Source, body: impl ToString) -> Vec<Event> {
     match open(source, body).unwrap() {
         Message::Events(events) => events,
-        Message::Challenge(_) => panic!("expected events"),
+        other => panic!("expected events, found {other:?}"),
     }
 }
 

@@ -63,6 +63,7 @@ async fn a_queue_that_hangs_is_a_failure_in_time() {
     let limit = Duration::from_secs(2);
     request.extensions_mut().insert(Arrival {
         url: None,
+        from: None,
         trace: None,
         deadline: Instant::now() + limit,
     });

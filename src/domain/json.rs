@@ -1,0 +1,101 @@
+//! One field of a JSON text, found without a tree of all the others: a body of 6 MiB would be ten times that in memory.
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The text of a field of `json`, which `pointer` names as RFC 6901 does (`/event/type`; of objects only): a string
+/// without its quotes, a number as it is written. None where it is not there, or is neither.
+#[must_use]
+pub fn field(json: &[u8], pointer: &str) -> Option<String> {
+    let names = pointer.strip_prefix('/')?.split('/');
+    let mut value: &RawValue = serde_json::from_slice(json).ok()?;
+    for name in names {
+        let name = name.replace("~1", "/").replace("~0", "~");
+        let mut deserializer = serde_json::Deserializer::from_str(value.get());
+        value = Member(&name).deserialize(&mut deserializer).ok()??;
+    }
+    let text = value.get();
+    match text.as_bytes().first()? {
+        b'"' => serde_json::from_str(text).ok(),
+        b'-' | b'0'..=b'9' => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+/// The member of this name, the last one where there are several, as most readers have it.
+struct Member<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Name(name)) = map.next_key()? {
+            if name == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_strings_and_numbers_and_nothing_else() {
+        let json = br#"{"id": "a\"b", "n": -7.50, "event": {"type": "push", "a/b": "slash"}, "list": [1], "no": null, "yes": true}"#;
+        let found = |pointer| field(json, pointer);
+        assert_eq!(found("/id").as_deref(), Some("a\"b"));
+        assert_eq!(found("/n").as_deref(), Some("-7.50"));
+        assert_eq!(found("/event/type").as_deref(), Some("push"));
+        assert_eq!(found("/event/a~1b").as_deref(), Some("slash"));
+        for nothing in [
+            "", "id", "/", "/list", "/list/0", "/no", "/yes", "/event", "/id/x",
+        ] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
+        for no_json in [
+            &b"{"[..],
+            b"",
+            b"\"id\"",
+            b"[]",
+            b"{\"id\":\"x\"} and",
+            b"\xff",
+        ] {
+            assert_eq!(field(no_json, "/id"), None);
+        }
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let deep = format!(
+            "{{\"a\":{}1{},\"id\":\"x\"}}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert_eq!(field(deep.as_bytes(), "/id").as_deref(), Some("x"));
+        let nested = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+        assert_eq!(field(nested.as_bytes(), "/a/b"), None);
+    }
+}

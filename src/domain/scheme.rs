@@ -1,0 +1,407 @@
+//! How a sender proves that a delivery is its own: by a name, for the senders that people have, or by a template.
+
+use super::delivery::Delivery;
+use super::json::field;
+use super::signature::{Secret, is_any};
+use super::template::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, header};
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde_json::Value;
+
+/// Standard Webhooks (source: its specification).
+const STANDARD_WEBHOOKS: &str = r#"{"header": "webhook-signature", "separator": " ", "prefix": "v1,", "encoding": "base64",
+    "signed": "{id}.{timestamp}.{body}", "key": "base64", "key_prefix": "whsec_", "timestamp_header": "webhook-timestamp",
+    "id_header": "webhook-id", "event_field": "/type"}"#;
+
+/// The senders that sign with an HMAC, each in the words in which an operator would write it. Of several templates the first
+/// whose header is there counts.
+const TEMPLATES: [(&str, &[&str]); 10] = [
+    // docs.github.com, "Validating webhook deliveries".
+    (
+        "github",
+        &[
+            r#"{"header": "x-hub-signature-256", "prefix": "sha256=", "encoding": "hex",
+        "id_header": "x-github-delivery", "event_header": "x-github-event"}"#,
+        ],
+    ),
+    // Atlassian, "Enhanced webhook security": SHA-256 in the header that others have SHA-1 in.
+    (
+        "bitbucket",
+        &[
+            r#"{"header": "x-hub-signature", "prefix": "sha256=", "encoding": "hex",
+        "id_header": "x-request-uuid", "event_header": "x-event-key"}"#,
+        ],
+    ),
+    // stripe/stripe-go webhook/client.go: the secret is the key as it stands, whsec_ included.
+    (
+        "stripe",
+        &[
+            r#"{"header": "stripe-signature", "separator": ",", "prefix": "v1=", "encoding": "hex",
+        "signed": "{timestamp}.{body}", "timestamp_header": "stripe-signature", "timestamp_prefix": "t=",
+        "id_field": "/id", "event_field": "/type"}"#,
+        ],
+    ),
+    // slackapi/python-slack-sdk signature verifier.
+    (
+        "slack",
+        &[
+            r#"{"header": "x-slack-signature", "prefix": "v0=", "encoding": "hex", "signed": "v0:{timestamp}:{body}",
+        "timestamp_header": "x-slack-request-timestamp", "id_field": "/event_id", "event_field": "/event/type"}"#,
+        ],
+    ),
+    ("standard-webhooks", &[STANDARD_WEBHOOKS]),
+    // svix/svix-webhooks rust/src/webhooks.rs: the same, under its own names or the standard's.
+    (
+        "svix",
+        &[
+            r#"{"header": "svix-signature", "separator": " ", "prefix": "v1,", "encoding": "base64",
+        "signed": "{id}.{timestamp}.{body}", "key": "base64", "key_prefix": "whsec_", "timestamp_header": "svix-timestamp",
+        "id_header": "svix-id", "event_field": "/type"}"#,
+            STANDARD_WEBHOOKS,
+        ],
+    ),
+    // developers.facebook.com: keyed by the app's secret.
+    (
+        "meta",
+        &[
+            r#"{"header": "x-hub-signature-256", "prefix": "sha256=", "encoding": "hex", "event_field": "/object"}"#,
+        ],
+    ),
+    // shopify.dev, "Verify deliveries".
+    (
+        "shopify",
+        &[r#"{"header": "x-shopify-hmac-sha256", "encoding": "base64",
+        "id_header": "x-shopify-webhook-id", "event_header": "x-shopify-topic"}"#],
+    ),
+    // developer.x.com, "Securing webhooks".
+    (
+        "x",
+        &[
+            r#"{"header": "x-twitter-webhooks-signature", "prefix": "sha256=", "encoding": "base64"}"#,
+        ],
+    ),
+    // Backblaze, "Trigger an action from an event notification".
+    (
+        "backblaze-b2",
+        &[
+            r#"{"header": "x-bz-event-notification-signature", "prefix": "v1=", "encoding": "hex",
+        "event_field": "/events/0/eventType"}"#,
+        ],
+    ),
+];
+
+/// How a sender proves that a delivery is its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheme {
+    /// As the settings name it; of a template `template`.
+    pub name: &'static str,
+    proof: Proof,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Proof {
+    /// A secret in a header, or signatures: the first of these whose header is there counts.
+    Any(Vec<Way>),
+    /// AWS SNS: an RSA signature under Amazon's certificate (`domain::sns`).
+    Sns,
+    /// Nothing at all.
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    Signature(Box<Template>),
+    /// The secret itself.
+    Header(HeaderName, Form),
+}
+
+/// How a header carries a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As it stands.
+    Plain,
+    /// After `Bearer` (RFC 6750).
+    Bearer,
+    /// After `Bearer`, or as it stands.
+    BearerOrPlain,
+    /// `user:password` in base64 after `Basic` (RFC 7617).
+    Basic,
+}
+
+/// What a delivery calls itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The sender's id for it: the same when it is sent again.
+    pub id: Option<String>,
+    /// Whether the sender has vouched for the id, and not only for the body.
+    pub id_is_signed: bool,
+    /// The type of the event, in the sender's word.
+    pub event: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Scheme {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::try_from(Value::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+impl TryFrom<Value> for Scheme {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match value {
+            Value::String(name) => Self::named(&name),
+            Value::Object(_) => {
+                let template: Template = serde_json::from_value(value)
+                    .map_err(|problem| format!("verify: {problem}"))?;
+                let way = Way::Signature(Box::new(template));
+                Ok(Self {
+                    name: "template",
+                    proof: Proof::Any(vec![way]),
+                })
+            }
+            _ => Err("verify: expected the name of a scheme, or a template (an object)".to_owned()),
+        }
+    }
+}
+
+impl Scheme {
+    fn named(wanted: &str) -> Result<Self, String> {
+        use Form::{Basic, Bearer, BearerOrPlain, Plain};
+        let header = |name, form| Proof::Any(vec![Way::Header(name, form)]);
+        let plain: [(&'static str, Proof); 7] = [
+            // docs.gitlab.com, "Webhooks": a token, or a signature as Standard Webhooks has it (18.11 and later).
+            ("gitlab", {
+                let token = Way::Header(HeaderName::from_static("x-gitlab-token"), Plain);
+                Proof::Any(vec![signature(STANDARD_WEBHOOKS), token])
+            }),
+            // goharbor/website, "Configure webhooks": the policy's auth header, verbatim.
+            ("harbor", header(header::AUTHORIZATION, BearerOrPlain)),
+            ("bearer", header(header::AUTHORIZATION, Bearer)),
+            ("basic", header(header::AUTHORIZATION, Basic)),
+            (
+                "secret-header",
+                header(HeaderName::from_static("secret"), Plain),
+            ),
+            ("sns", Proof::Sns),
+            ("none", Proof::None),
+        ];
+        let templates = TEMPLATES.iter().map(|(name, templates)| {
+            let ways = templates.iter().map(|json| signature(json));
+            (*name, Proof::Any(ways.collect()))
+        });
+        let mut names = Vec::new();
+        for (name, proof) in templates.chain(plain) {
+            if name == wanted {
+                return Ok(Self { name, proof });
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        Err(format!(
+            "verify: expected a template (an object) or one of {}, found \"{wanted}\"",
+            names.join(", ")
+        ))
+    }
+
+    /// The same, of a secret in another header.
+    ///
+    /// # Errors
+    /// A sentence: this scheme has no such setting.
+    pub fn in_header(&mut self, name: &str) -> Result<(), String> {
+        let parsed = name
+            .parse()
+            .map_err(|_| format!("header: expected the name of a header, found \"{name}\""))?;
+        match &mut self.proof {
+            Proof::Any(ways) if self.name == "secret-header" => {
+                *ways = vec![Way::Header(parsed, Form::Plain)];
+                Ok(())
+            }
+            _ => Err("header: only verify \"secret-header\" has this setting".to_owned()),
+        }
+    }
+
+    /// Whether it is AWS SNS's, for which a certificate must vouch.
+    #[must_use]
+    pub fn is_sns(&self) -> bool {
+        self.proof == Proof::Sns
+    }
+
+    /// Whether nothing is proven.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.proof == Proof::None
+    }
+
+    /// Whether a delivery is proven to be the sender's. `vouched`: whether a certificate did.
+    #[must_use]
+    pub fn verifies(&self, delivery: &Delivery, secrets: &[Secret], vouched: bool) -> bool {
+        match &self.proof {
+            Proof::None => true,
+            Proof::Sns => vouched,
+            Proof::Any(ways) => {
+                let way = ways
+                    .iter()
+                    .find(|way| delivery.headers.contains_key(way.header()));
+                match way {
+                    Some(Way::Signature(template)) => template.verifies(delivery, secrets),
+                    Some(Way::Header(name, form)) => {
+                        let value = delivery
+                            .headers
+                            .get(name)
+                            .and_then(|value| value.to_str().ok());
+                        value.is_some_and(|value| form.carries(value, secrets))
+                    }
+                    // CloudEvents' HTTP webhook, like RFC 6750, also lets the token be in the query.
+                    None if self.name == "bearer" => {
+                        let token = query_value(delivery.query.as_deref(), "access_token");
+                        token.is_some_and(|token| is_any(secrets, &token))
+                    }
+                    None => false,
+                }
+            }
+        }
+    }
+
+    /// The secret without which nothing can be verified and which is not among these, in words.
+    #[must_use]
+    pub fn missing(&self, secrets: &[Secret]) -> Option<&'static str> {
+        let Proof::Any(ways) = &self.proof else {
+            return None;
+        };
+        if secrets.is_empty() {
+            return Some("secrets (the signing secrets or tokens)");
+        }
+        let usable = ways.iter().any(|way| match way {
+            Way::Header(..) => true,
+            Way::Signature(template) => secrets.iter().any(|secret| template.key(secret).is_some()),
+        });
+        let wants = ways.iter().find_map(|way| match way {
+            Way::Signature(template) => template.wants(),
+            Way::Header(..) => None,
+        });
+        wants.filter(|_| !usable)
+    }
+
+    /// What a delivery calls itself.
+    #[must_use]
+    pub fn named_by(&self, delivery: &Delivery) -> Named {
+        let in_header = |name: &HeaderName| {
+            let value = delivery.headers.get(name)?.to_str().ok()?;
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        let in_body = |pointer: &Option<String>| field(&delivery.body, pointer.as_deref()?);
+        let Proof::Any(ways) = &self.proof else {
+            return Named::default();
+        };
+        let way = ways
+            .iter()
+            .find(|way| delivery.headers.contains_key(way.header()));
+        match way {
+            Some(Way::Signature(of)) => {
+                let id = of.id_header.as_ref().and_then(in_header);
+                let event = of.event_header.as_ref().and_then(in_header);
+                let gitlab = || self.gitlab_event(&in_header);
+                Named {
+                    id: id.or_else(|| in_body(&of.id_field)),
+                    id_is_signed: of.signs_id(),
+                    event: gitlab().or(event).or_else(|| in_body(&of.event_field)),
+                }
+            }
+            Some(Way::Header(..)) if self.name == "gitlab" => Named {
+                id: in_header(&HeaderName::from_static("idempotency-key")),
+                id_is_signed: false,
+                event: self.gitlab_event(&in_header),
+            },
+            Some(Way::Header(..)) if self.name == "harbor" => Named {
+                event: field(&delivery.body, "/type"),
+                ..Named::default()
+            },
+            _ => Named::default(),
+        }
+    }
+
+    fn gitlab_event(&self, in_header: &impl Fn(&HeaderName) -> Option<String>) -> Option<String> {
+        let event = || in_header(&HeaderName::from_static("x-gitlab-event"));
+        (self.name == "gitlab").then(event).flatten()
+    }
+
+    /// The header that carries a secret itself, and so may not be kept.
+    #[must_use]
+    pub fn secret_header(&self) -> Option<&HeaderName> {
+        let Proof::Any(ways) = &self.proof else {
+            return None;
+        };
+        ways.iter().find_map(|way| match way {
+            Way::Header(name, _) => Some(name),
+            Way::Signature(_) => None,
+        })
+    }
+
+    /// What cannot be meant, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let Proof::Any(ways) = &self.proof else {
+            return Vec::new();
+        };
+        let of = |way: &Way| match way {
+            Way::Signature(template) => template.problems(),
+            Way::Header(..) => Vec::new(),
+        };
+        let problems = ways.iter().flat_map(of);
+        problems
+            .map(|problem| format!("verify: {problem}"))
+            .collect()
+    }
+}
+
+fn signature(json: &str) -> Way {
+    let template = serde_json::from_str(json).expect("a test reads every one");
+    Way::Signature(Box::new(template))
+}
+
+impl Way {
+    fn header(&self) -> &HeaderName {
+        match self {
+            Self::Signature(template) => &template.header,
+            Self::Header(name, _) => name,
+        }
+    }
+}
+
+impl Form {
+    fn carries(self, value: &str, secrets: &[Secret]) -> bool {
+        let after = |word: &str| {
+            let (scheme, rest) = value.split_once(' ')?;
+            // RFC 9110: the name of a scheme is case-insensitive.
+            scheme.eq_ignore_ascii_case(word).then(|| rest.trim_start())
+        };
+        match self {
+            Self::Plain => is_any(secrets, value),
+            Self::Bearer => after("bearer").is_some_and(|token| is_any(secrets, token)),
+            Self::BearerOrPlain => {
+                let bearer = after("bearer").is_some_and(|token| is_any(secrets, token));
+                is_any(secrets, value) | bearer
+            }
+            Self::Basic => {
+                let decoded = after("basic").and_then(|text| STANDARD.decode(text).ok());
+                let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+                decoded.is_some_and(|pair| is_any(secrets, &pair))
+            }
+        }
+    }
+}
+
+/// The value of this name in a query, decoded.
+#[must_use]
+pub fn query_value(query: Option<&str>, name: &str) -> Option<String> {
+    let pairs = url::form_urlencoded::parse(query?.as_bytes());
+    let mut values = pairs.filter(|(key, _)| key == name).map(|(_, value)| value);
+    values.next().map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+#[path = "scheme_tests.rs"]
+mod tests;

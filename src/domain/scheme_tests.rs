@@ -1,0 +1,1 @@
+//! Every scheme, with the vectors that its sender published.

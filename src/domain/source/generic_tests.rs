@@ -1,0 +1,1 @@
+//! What a delivery of any sender is read as.
