@@ -22,6 +22,7 @@ mod notify;
 mod operator;
 mod originals;
 mod queue;
+mod senders;
 mod servers;
 mod summary;
 mod twin;
