@@ -15,7 +15,7 @@ use hookwork::domain::object::{ETag, Mark, ObjectState, Properties};
 use hookwork::domain::reconcile::{BackupState, Deletes, OriginState, decide};
 use hookwork::domain::secrets::Secrets;
 use hookwork::domain::signature::{Secret, hmac_sha256, verify};
-use hookwork::domain::source::Message;
+use hookwork::domain::source::{Message, Proof};
 use hookwork::domain::summary::Summary;
 use hookwork::{http, lambda};
 use lambda_runtime::{Context, LambdaEvent};
@@ -53,9 +53,13 @@ fn delivery(name: &str) -> Delivery {
     });
     Delivery {
         id: DeliveryId(Uuid::nil()),
+        method: ::http::Method::POST,
+        query: None,
         headers: headers.collect(),
         body: Bytes::from(event["body"].as_str().unwrap_or_default().to_owned()),
         url: None,
+        from: None,
+        received: 1_700_000_000,
     }
 }
 
@@ -90,12 +94,14 @@ fn deliveries(criterion: &mut Criterion) {
     let secrets = Secrets::parse(&settings("SECRETS")).secrets;
     let mut group = criterion.benchmark_group("delivery");
     let mut bench = |name: &str, source: &str, delivery: &Delivery| {
-        let (source, known) = (
-            &config.sources[source],
-            secrets.of(source).expect("secrets"),
-        );
+        let source_secrets = secrets.of(source).expect("secrets");
+        let source = &config.sources[source];
+        let proof = Proof::Sender {
+            secrets: source_secrets,
+            vouched: false,
+        };
         group.bench_function(name, |b| {
-            b.iter(|| match source.open("vk", black_box(delivery), known) {
+            b.iter(|| match source.open("vk", black_box(delivery), proof) {
                 Ok(Message::Events(events)) => events
                     .iter()
                     .map(plan)

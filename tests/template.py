@@ -183,8 +183,8 @@ class Permissions(unittest.TestCase):
             # A bucket's objects are the only wildcard, behind the bucket's own ARN; a parameter's pattern takes no star.
             for text in strings(it["Resource"]):
                 if "*" in text:
-                    self.assertIn(it["Sid"], ("MirrorObjects", "KeepState"))
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits))/\*$")
+                    self.assertIn(it["Sid"], ("MirrorObjects", "KeepState", "KnowDeliveriesAgain", "KeepDeliveries"))
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|done|summaries))/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in statements():
@@ -210,10 +210,15 @@ class Permissions(unittest.TestCase):
         self.assertEqual(it["Action"], ["s3:ListBucket", "s3:ListBucketMultipartUploads"])
         self.assertFalse([text for text in strings(it["Resource"]) if "/*" in text])
 
-    def test_the_state_is_for_ledgers_and_audits_alone(self):
+    def test_ledgers_and_audits_are_removed_when_they_are_done(self):
         self.assertEqual(set(statement("KeepState")["Action"]), {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
         self.assertEqual(statement("KeepState")["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("uploads", "audits")])
         self.assertEqual(statement("TellMissingStateFromForbidden")["Action"], "s3:ListBucket")
+
+    def test_what_arrived_and_was_done_is_kept_and_never_removed_by_the_function(self):
+        it = statement("KnowDeliveriesAgain")
+        self.assertEqual(it["Action"], ["s3:GetObject", "s3:PutObject"])
+        self.assertEqual(it["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("deliveries", "done", "summaries")])
 
     def test_the_clock_starts_the_function_that_works_and_no_more(self):
         working = {"Fn::If": ["Queued", {"Fn::GetAtt": ["Worker", "Arn"]}, {"Fn::GetAtt": ["Receiver", "Arn"]}]}
@@ -224,12 +229,13 @@ class Permissions(unittest.TestCase):
     def actions(self, role):
         return {action for it in statements_of(role) for action in as_list(it["Action"]) if not action.startswith(("s3:", "xray:"))}
 
-    def test_behind_a_queue_the_receiver_only_sends_reads_its_secrets_and_logs(self):
+    def test_behind_a_queue_the_receiver_only_sends_keeps_reads_its_secrets_and_logs(self):
         self.assertEqual(
             self.actions("ReceiverRole"),
             {"sqs:SendMessage", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"},
         )
-        self.assertFalse([it for it in statements_of("ReceiverRole") if "s3:" in json.dumps(it["Action"])])
+        (it,) = [it for it in statements_of("ReceiverRole") if "s3:" in json.dumps(it["Action"])]
+        self.assertEqual((it["Action"], it["Resource"]), ("s3:PutObject", {"Fn::Sub": "${StateBucket.Arn}/deliveries/*"}))
         self.assertEqual(statement("SendJobs")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
 
     def test_the_worker_works_off_its_queue_and_no_more(self):
@@ -476,11 +482,18 @@ class State(Bucket, unittest.TestCase):
         self.assertEqual(TEMPLATE["Resources"][self.name]["DeletionPolicy"], "Delete")
 
     def test_a_ledger_outlives_the_upload_that_it_names(self):
-        (rule, _) = self.properties["LifecycleConfiguration"]["Rules"]
+        (rule,) = [it for it in self.properties["LifecycleConfiguration"]["Rules"] if it["Prefix"] == "uploads/"]
         uploads = TEMPLATE["Resources"]["BackupBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         (days,) = [it["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for it in uploads if "AbortIncompleteMultipartUpload" in it]
         self.assertEqual(rule["Prefix"], "uploads/")
         self.assertGreater(rule["ExpirationInDays"], days)
+
+
+    def test_everything_in_it_ends(self):
+        rules = {it["Prefix"]: it for it in self.properties["LifecycleConfiguration"]["Rules"]}
+        self.assertEqual(set(rules), {"uploads/", "audits/", "deliveries/", "done/", "summaries/"})
+        self.assertTrue(all(it["Status"] == "Enabled" and it["ExpirationInDays"] for it in rules.values()))
+        self.assertEqual(rules["deliveries/"]["ExpirationInDays"], {"Ref": "DeliveryDays"})
 
 
 class Backup(Bucket, unittest.TestCase):

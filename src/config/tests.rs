@@ -37,7 +37,7 @@ fn reads_the_contracts_example() {
 
 #[test]
 fn lists_every_problem_at_once() {
-    let sources = r#"{"a b": {"kind": "s3"}, "g": {"kind": "generic", "verify": "github"}, "n": {"kind": "nats"},
+    let sources = r#"{"a b": {"kind": "s3"}, "g": {"kind": "generic", "verify": "git-hub"}, "n": {"kind": "nats"},
         "i": {"kind": "intdash", "url": "ftp://x", "colour": 1}, "j": {"kind": "intdash", "url": "x", "path": "/hooks/j"}}"#;
     let found = problems(&[
         ("SOURCES", sources),
@@ -50,8 +50,8 @@ fn lists_every_problem_at_once() {
     for expected in [
         "found \"a b\"",
         "a b: missing field `flavor`",
-        "kind generic is not supported yet",
-        "unknown variant `nats`, expected `s3` or `intdash`",
+        "g: verify: expected a template (an object) or one of backblaze-b2",
+        "unknown variant `nats`, expected one of `s3`, `intdash`, `generic`",
         "unknown field `colour`, expected one of",
         "url: expected an http or https URL, found \"x\"",
         "path: expected a path like /webhook",

@@ -40,9 +40,16 @@ impl fmt::Debug for Secret {
 /// HMAC-SHA256 (RFC 2104) of `message` under `key`.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
+    mac::<Hmac<Sha256>>(key, &[message])
+        .finalize()
+        .into_bytes()
+        .into()
+}
+
+fn mac<M: Mac + KeyInit>(key: &[u8], pieces: &[&[u8]]) -> M {
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+    pieces.iter().for_each(|piece| mac.update(piece));
+    mac
 }
 
 /// The hash of an HMAC.
@@ -77,8 +84,7 @@ pub fn any_verifies(
         pieces: &[&[u8]],
         claimed: &[impl AsRef<[u8]>],
     ) -> bool {
-        let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        pieces.iter().for_each(|piece| mac.update(piece));
+        let mac = mac::<M>(key, pieces);
         // Length is no secret; the bytes are compared in constant time.
         let verified = |claimed: &_| mac.clone().verify_slice(AsRef::as_ref(claimed)).is_ok();
         claimed
@@ -92,6 +98,19 @@ pub fn any_verifies(
             Algorithm::Sha512 => tried::<Hmac<Sha512>>(key.as_ref(), pieces, claimed),
         })
         .fold(false, |any, one| any | one)
+}
+
+/// The HMAC of the pieces, one after the other.
+#[cfg(feature = "dev")]
+#[must_use]
+pub fn hmac(algorithm: Algorithm, key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+    fn made<M: Mac + KeyInit>(key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+        mac::<M>(key, pieces).finalize().into_bytes().to_vec()
+    }
+    match algorithm {
+        Algorithm::Sha256 => made::<Hmac<Sha256>>(key, pieces),
+        Algorithm::Sha512 => made::<Hmac<Sha512>>(key, pieces),
+    }
 }
 
 /// SHA-256 of the pieces, one after the other.

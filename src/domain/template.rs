@@ -1,6 +1,9 @@
 //! How a sender signs, in words: which header has the signature, how it is spelled, and what is signed. Every HMAC scheme of
 //! the known senders is such a template (`domain::scheme`), and so is whatever an operator writes into the settings.
 
+#[cfg(feature = "dev")]
+mod signing;
+
 use super::delivery::Delivery;
 use super::signature::{Algorithm, Secret, any_verifies};
 use base64::Engine as _;
@@ -297,5 +300,4 @@ mod maybe_header_name {
 }
 
 #[cfg(test)]
-#[path = "template_tests.rs"]
 mod tests;

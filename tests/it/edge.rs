@@ -137,7 +137,7 @@ async fn what_is_not_the_shape_is_400_and_what_is_elsewhere_404_405_413() {
         world.post("/nowhere", "").await.json(),
         json!({"error": "no such route"})
     );
-    let largest = " ".repeat(hookwork::http::BODY_MAX);
+    let largest = " ".repeat(hookwork::domain::delivery::BODY_MAX);
     assert_eq!(world.post("/hooks/vk", largest.clone()).await.status, 400);
     assert_eq!(world.post("/hooks/vk", largest + " ").await.status, 413);
 }
@@ -212,7 +212,7 @@ async fn a_flood_of_records_is_refused_before_any_work() {
         json!({"eventName":"PutObject","s3":{"bucket":{"name":"origin"},"object":{"key":"a+"}}});
         50_000
     ]);
-    assert!(flood.len() < hookwork::http::BODY_MAX);
+    assert!(flood.len() < hookwork::domain::delivery::BODY_MAX);
     assert_eq!(world.post("/hooks/vk", flood).await.status, 400);
     assert_eq!(world.faults.calls(), []);
     assert!(started.elapsed() < std::time::Duration::from_secs(5));

@@ -31,7 +31,7 @@ async fn every_delivery_leaves_one_line_whatever_it_was_answered() {
         ("no JSON".to_owned(), 400, json!("vk")),
         (delivery([foreign]), 403, Value::Null),
         (
-            " ".repeat(hookwork::http::BODY_MAX + 1),
+            " ".repeat(hookwork::domain::delivery::BODY_MAX + 1),
             413,
             json!("body too large"),
         ),

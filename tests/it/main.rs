@@ -10,6 +10,7 @@ mod edge;
 mod emulator;
 mod entropy;
 mod events;
+mod generic;
 mod handshakes;
 mod keys;
 mod kills;

@@ -109,7 +109,11 @@ async fn rejections_by_their_reason() {
         ("/hooks/nobody", "{}".to_owned(), 404),
         ("/hooks/vk/wrong", "{}".to_owned(), 404),
         ("/hooks/vk", delivery([foreign]), 403),
-        ("/hooks/vk", " ".repeat(hookwork::http::BODY_MAX + 1), 413),
+        (
+            "/hooks/vk",
+            " ".repeat(hookwork::domain::delivery::BODY_MAX + 1),
+            413,
+        ),
     ] {
         assert_eq!(deliver(&app, path, body).await, status);
     }

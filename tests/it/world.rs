@@ -179,6 +179,10 @@ impl World {
         Self::build(settings, None).await
     }
 
+    pub(crate) async fn with_state(settings: impl FnOnce(&str, &str) -> (Value, Value)) -> Self {
+        Self::build(settings, Some("state")).await
+    }
+
     async fn build(
         settings: impl FnOnce(&str, &str) -> (Value, Value),
         state: Option<&str>,

@@ -11,6 +11,7 @@ use crate::domain::source::s3::Flavor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A URL of ours that a sender is told.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub struct Signed {
     /// Where to, the secret segment included.
     pub url: String,
     /// What goes with it.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// Byte for byte.
     pub body: Vec<u8>,
 }
@@ -215,7 +216,7 @@ impl App {
     /// # Errors
     /// A sentence.
     pub async fn signed(&self, source: &str, url: &str, body: Vec<u8>) -> Result<Signed, String> {
-        let json = ("content-type", "application/json".to_owned());
+        let json = ("content-type".to_owned(), "application/json".to_owned());
         let url = self.with_url_key(source, url).await?.whole;
         match self.source(source)? {
             Source::S3(_) => Ok(Signed {
@@ -223,13 +224,24 @@ impl App {
                 headers: vec![json],
                 body,
             }),
-            Source::Generic(_) => Err("no".to_owned()),
+            Source::Generic(found) => {
+                let secret = match found.verify.is_none() {
+                    true => Secret::new(""),
+                    false => self.signing_secret(source).await?,
+                };
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                let now = now.map_or(0, |time| time.as_secs());
+                let id = uuid::Uuid::now_v7().to_string();
+                let mut headers = found.verify.sign(&body, &secret, &id, now)?;
+                headers.insert(0, json);
+                Ok(Signed { url, headers, body })
+            }
             Source::Intdash(_) => {
                 let secret = self.signing_secret(source).await?;
                 let signature = STANDARD.encode(hmac_sha256(secret.expose().as_bytes(), &body));
                 Ok(Signed {
                     url,
-                    headers: vec![json, (SIGNATURE_HEADER, signature)],
+                    headers: vec![json, (SIGNATURE_HEADER.to_owned(), signature)],
                     body,
                 })
             }

@@ -80,7 +80,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         let headers: serde_json::Map<_, _> = signed
             .headers
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
         json!({"url": signed.url, "headers": headers, "body": text}).to_string()
     } else {

@@ -1,1 +1,0 @@
-//! Every scheme, with the vectors that its sender published.

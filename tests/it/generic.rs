@@ -1,0 +1,480 @@
+//! Any sender: what it delivers is verified, kept, handed on once, and received again when an operator says so.
+
+use crate::world::{Logs, World, secrets, vk};
+use axum::body::Body;
+use hookwork::domain::delivery::DeliveryId;
+use hookwork::domain::handshake::hex;
+use hookwork::domain::signature::hmac_sha256;
+use hookwork::http::Arrival;
+use hookwork::twin::faults::{Fault, On};
+use http::{Method, Request};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const SECRET: &str = "It's a Secret to Everybody";
+
+/// A function with a state bucket and these sources, all of one secret.
+async fn world(sources: Value) -> World {
+    let names = sources.as_object().unwrap().keys();
+    let known = names.map(|name| (name.clone(), json!({"secrets": ["previous", SECRET]})));
+    let known: serde_json::Map<_, _> = known.collect();
+    World::with_state(|_, _| (sources, known.into())).await
+}
+
+async fn github() -> World {
+    world(json!({"github": {"kind": "generic", "verify": "github"}})).await
+}
+
+/// A delivery as GitHub makes it.
+fn push(id: &str, body: &str) -> Request<Body> {
+    let signature = hex(&hmac_sha256(SECRET.as_bytes(), body.as_bytes()));
+    Request::post("/hooks/github")
+        .header("X-Hub-Signature-256", format!("sha256={signature}"))
+        .header("X-GitHub-Delivery", id)
+        .header("X-GitHub-Event", "push")
+        .body(Body::from(body.to_owned()))
+        .unwrap()
+}
+
+fn request(method: Method, path: &str) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    request.body(Body::empty()).unwrap()
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+/// What the state bucket has under a prefix.
+fn kept(world: &World, prefix: &str) -> Vec<String> {
+    let keys = world.store.keys("state");
+    keys.into_iter()
+        .filter(|key| key.starts_with(prefix))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_authentic_delivery_is_published_as_it_came_with_what_it_is_called() {
+    let world = github().await;
+    let body = "{\"ref\": \"refs/heads/main\",\n \"é\": 1}";
+    let answer = world.send(push("72d3162e", body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let outcome =
+        json!({"job": "forward", "event": "push", "id": "72d3162e", "outcome": "published"});
+    assert_eq!(answer.json()["outcomes"], json!([outcome]));
+    let [notice] = &world.topic.notices()[..] else {
+        panic!("one notice")
+    };
+    assert_eq!(
+        (notice.subject.as_deref(), notice.message.as_str()),
+        (Some("github: push"), body)
+    );
+    let id = answer.json()["delivery"].as_str().unwrap().to_owned();
+    for (name, value) in [
+        ("kind", "forward"),
+        ("source", "github"),
+        ("event", "push"),
+        ("id", "72d3162e"),
+        ("delivery", &id),
+        ("encoding", "text"),
+    ] {
+        assert_eq!(notice.attributes[name], value);
+    }
+    assert_eq!(kept(&world, "deliveries/"), [format!("deliveries/{id}")]);
+}
+
+#[tokio::test]
+async fn a_forged_one_is_401_with_one_text_and_leaves_nothing() {
+    let world = github().await;
+    let mut texts = Vec::new();
+    for forged in [
+        push("1", "{}").map(|_| Body::from("{ }")),
+        Request::post("/hooks/github")
+            .body(Body::from("{}"))
+            .unwrap(),
+        Request::post("/hooks/github")
+            .header("x-hub-signature-256", "sha256=")
+            .body(Body::from("{}"))
+            .unwrap(),
+    ] {
+        let answer = world.send(forged).await;
+        assert_eq!(answer.status, 401);
+        texts.push(answer.json()["error"].clone());
+    }
+    assert!(texts.iter().all(|text| *text == texts[0]));
+    assert!(world.topic.notices().is_empty() && world.store.keys("state").is_empty());
+}
+
+#[tokio::test]
+async fn an_id_that_is_done_is_200_and_no_second_work_but_one_that_failed_is() {
+    let world = github().await;
+    world.topic.fail_next(100);
+    let failed = world.send(push("7", "{}")).await;
+    assert_eq!(
+        (failed.status, failed.outcomes()),
+        (500, vec!["failed".to_owned()])
+    );
+    world.topic.fail_next(0);
+    assert_eq!(world.send(push("7", "{}")).await.outcomes(), ["published"]);
+    let again = world.send(push("7", "{}")).await;
+    assert_eq!(
+        (again.status, again.outcomes()),
+        (200, vec!["ignored".to_owned()])
+    );
+    assert_eq!(world.topic.notices().len(), 1);
+    // Nobody signs GitHub's ids: with one that was seen another body is not passed over.
+    assert_eq!(world.send(push("7", "[]")).await.outcomes(), ["published"]);
+    assert_eq!(world.send(push("8", "{}")).await.outcomes(), ["published"]);
+    assert_eq!(world.topic.notices().len(), 3);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_changes_the_fate_of_no_delivery() {
+    let world = github().await;
+    world.faults.inject(
+        On::every().bucket("state"),
+        Fault::Status(503, "ServiceUnavailable"),
+    );
+    assert_eq!(world.send(push("7", "{}")).await.outcomes(), ["published"]);
+    assert_eq!(
+        world.send(push("7", "{}")).await.outcomes(),
+        ["published"],
+        "twice rather than never"
+    );
+    world.faults.clear();
+    assert_eq!(world.send(push("7", "{}")).await.outcomes(), ["published"]);
+    assert_eq!(world.send(push("7", "{}")).await.outcomes(), ["ignored"]);
+}
+
+#[tokio::test]
+async fn an_operator_has_it_done_again_whatever_its_time_its_id_and_todays_secret() {
+    let world = world(json!({"slack": {"kind": "generic", "verify": "slack"}})).await;
+    let body = r#"{"type":"event_callback","event_id":"Ev1","event":{"type":"message"}}"#;
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let signed = |time: u64| {
+        let signature = hex(&hmac_sha256(
+            SECRET.as_bytes(),
+            format!("v0:{time}:{body}").as_bytes(),
+        ));
+        Request::post("/hooks/slack")
+            .header("X-Slack-Signature", format!("v0={signature}"))
+            .header("X-Slack-Request-Timestamp", time.to_string())
+            .body(Body::from(body))
+            .unwrap()
+    };
+    assert_eq!(world.send(signed(now - 400)).await.status, 401);
+    assert_eq!(world.send(signed(now + 400)).await.status, 401);
+    let first = world.send(signed(now)).await;
+    assert_eq!(first.outcomes(), ["published"]);
+    assert_eq!(world.send(signed(now)).await.outcomes(), ["ignored"]);
+    let id = DeliveryId(first.json()["delivery"].as_str().unwrap().parse().unwrap());
+    for times in 2..4 {
+        assert_eq!(world.app().replay(id, None, deadline()).await, Ok(1));
+        let notices = world.topic.notices();
+        assert_eq!(
+            (notices.len(), notices[times - 1].message.as_str()),
+            (times, body)
+        );
+        assert_eq!(notices[times - 1].attributes["id"], "Ev1");
+    }
+    let nothing = DeliveryId(uuid::Uuid::nil());
+    let not = world
+        .app()
+        .replay(nothing, None, deadline())
+        .await
+        .unwrap_err();
+    assert!(not.contains("no delivery 00000000"), "{not}");
+    world
+        .store
+        .put("state", &format!("deliveries/{id}"), "nonsense");
+    let not = world.app().replay(id, None, deadline()).await.unwrap_err();
+    assert!(not.contains("is not what was written"), "{not}");
+}
+
+#[tokio::test]
+async fn an_intdash_delivery_is_summarised_once_and_again_when_an_operator_says_so() {
+    let world = World::with_state(|_, intdash| {
+        (
+            json!({"intdash": {"kind": "intdash", "url": intdash}}),
+            secrets(),
+        )
+    })
+    .await;
+    let body = json!({
+        "hook_uuid": "h", "resource_type": "measurement", "action": "completed", "occurred_at": "2024-12-25T00:23:50.972454Z",
+        "measurement_uuid": hookwork::twin::intdash::SAMPLE_MEASUREMENT,
+    });
+    let deliver = |uuid: &str, at: &str| {
+        let mut body = body.clone();
+        (body["delivery_uuid"], body["occurred_at"]) = (uuid.into(), at.into());
+        let body = body.to_string();
+        let signature = hookwork::twin::intdash::signature(crate::world::SECRET, body.as_bytes());
+        Request::post("/hooks/intdash")
+            .header("x-intdash-signature-256", signature)
+            .body(Body::from(body))
+            .unwrap()
+    };
+    let at = "2024-12-25T00:23:50.972454Z";
+    world.topic.fail_next(100);
+    assert_eq!(
+        world.send(deliver("a", at)).await.status,
+        500,
+        "not done, and so not seen"
+    );
+    world.topic.fail_next(0);
+    let first = world.send(deliver("a", at)).await;
+    assert_eq!(first.outcomes(), ["published"]);
+    // A redelivery has a UUID of its own and tells of the same.
+    assert_eq!(world.send(deliver("b", at)).await.outcomes(), ["ignored"]);
+    assert_eq!(
+        world
+            .send(deliver("c", "2024-12-26T00:00:00Z"))
+            .await
+            .outcomes(),
+        ["published"]
+    );
+    assert_eq!(world.topic.notices().len(), 2);
+    let id = DeliveryId(first.json()["delivery"].as_str().unwrap().parse().unwrap());
+    assert_eq!(world.app().replay(id, None, deadline()).await, Ok(1));
+    assert_eq!(world.topic.notices().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_delivery_proves_itself_by_is_not_kept() {
+    let world = world(json!({
+        "bearer": {"kind": "generic", "verify": "bearer"}, "header": {"kind": "generic", "verify": "secret-header", "header": "X-Mine"},
+    }))
+    .await;
+    let logs = Logs::new();
+    for (path, name, value) in [
+        ("/hooks/bearer", "authorization", format!("Bearer {SECRET}")),
+        (
+            "/hooks/bearer?access_token=previous",
+            "x-other",
+            "kept".to_owned(),
+        ),
+        ("/hooks/header", "x-mine", SECRET.to_owned()),
+    ] {
+        let request = Request::post(path)
+            .header(name, value)
+            .body(Body::from("{}"))
+            .unwrap();
+        assert_eq!(
+            world.send(request).await.outcomes(),
+            ["published"],
+            "{path}"
+        );
+    }
+    let kept = kept(&world, "deliveries/");
+    assert_eq!(kept.len(), 3);
+    for key in kept {
+        let text = String::from_utf8(world.store.get("state", &key).unwrap().body()).unwrap();
+        assert!(
+            !text.contains(SECRET) && !text.contains("previous"),
+            "{text}"
+        );
+    }
+    assert!(
+        logs.lines("delivery")
+            .iter()
+            .all(|line| !line.to_string().contains(SECRET))
+    );
+}
+
+#[tokio::test]
+async fn a_long_body_is_cut_with_a_pointer_to_the_whole_and_an_odd_one_is_in_base64() {
+    let world = github().await;
+    let long = format!("{{\"a\": \"{}\"}}", "\\\"é".repeat(200_000));
+    let answer = world.send(push("1", &long)).await;
+    assert_eq!(answer.outcomes(), ["published"]);
+    let id = answer.json()["delivery"].as_str().unwrap().to_owned();
+    let message = world.topic.notices()[0].message.clone();
+    let pointer = format!("\n[cut here; the whole delivery: s3://state/deliveries/{id}]\n");
+    let text = message.strip_suffix(&pointer).unwrap();
+    assert!(long.starts_with(text) && text.len() > 100_000);
+    let whole = world
+        .store
+        .get("state", &format!("deliveries/{id}"))
+        .unwrap()
+        .body();
+    assert!(whole.ends_with(long.as_bytes()));
+    assert_eq!(
+        world.send(push("2", "a\u{0}b")).await.outcomes(),
+        ["published"]
+    );
+    assert_eq!(world.topic.notices()[1].message, "YQBi");
+    assert_eq!(world.topic.notices()[1].attributes["encoding"], "base64");
+    assert_eq!(world.send(push("3", "")).await.outcomes(), ["published"]);
+    assert_eq!(world.topic.notices()[2].attributes["encoding"], "empty");
+}
+
+#[tokio::test]
+async fn handshakes_are_answered_as_plain_text_and_by_the_methods_that_they_use() {
+    let world = world(json!({
+        "meta": {"kind": "generic", "verify": "meta"}, "x": {"kind": "generic", "verify": "x", "path": "/x"},
+        "any": {"kind": "generic", "verify": "none"}, "github": {"kind": "generic", "verify": "github"},
+    }))
+    .await;
+    let secret = "It%27s+a+Secret+to+Everybody";
+    let meta = |token: &str| {
+        format!("/hooks/meta?hub.mode=subscribe&hub.verify_token={token}&hub.challenge=%3Cb%3E1")
+    };
+    let answer = world.send(request(Method::GET, &meta(secret))).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "<b>1"));
+    assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert_eq!(
+        world.send(request(Method::GET, &meta("x"))).await.status,
+        401
+    );
+    for path in ["/hooks/x?crc_token=9b4507b3", "/x?crc_token=9b4507b3"] {
+        let answer = world.send(request(Method::GET, path)).await;
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert!(
+            answer.json()["response_token"]
+                .as_str()
+                .unwrap()
+                .starts_with("sha256=")
+        );
+    }
+    let validation = request(Method::POST, "/hooks/any?validationToken=a%20b");
+    assert_eq!(world.send(validation).await.body, "a b");
+    let challenge = Request::post("/hooks/any")
+        .body(Body::from(r#"{"challenge":"c"}"#))
+        .unwrap();
+    assert_eq!(world.send(challenge).await.body, "c");
+    let mut options = request(Method::OPTIONS, "/hooks/github");
+    options
+        .headers_mut()
+        .insert("webhook-request-origin", "sender.example".parse().unwrap());
+    options
+        .headers_mut()
+        .insert("webhook-request-rate", "100".parse().unwrap());
+    let answer = world.send(options).await;
+    assert_eq!(answer.status, 200);
+    for (name, value) in [
+        ("webhook-allowed-origin", "sender.example"),
+        ("webhook-allowed-rate", "100"),
+        ("allow", "POST"),
+    ] {
+        assert_eq!(answer.headers[name], value);
+    }
+    for (method, path, status) in [
+        (Method::GET, "/hooks/github", 405),
+        (Method::OPTIONS, "/hooks/github", 405),
+        (Method::PUT, "/hooks/github", 405),
+        (Method::HEAD, "/hooks/any", 405),
+        (Method::GET, "/hooks/nobody", 404),
+        (Method::GET, "/hooks/github/key", 404),
+    ] {
+        assert_eq!(
+            world.send(request(method.clone(), path)).await.status,
+            status,
+            "{method} {path}"
+        );
+    }
+    assert!(world.topic.notices().is_empty() && world.store.keys("state").is_empty());
+}
+
+#[tokio::test]
+async fn an_object_storage_answers_to_no_other_method() {
+    let world = World::new().await;
+    for (method, path) in [
+        (Method::GET, "/hooks/vk"),
+        (Method::OPTIONS, "/webhook"),
+        (Method::GET, "/hooks/intdash"),
+    ] {
+        assert_eq!(
+            world.send(request(method, path)).await.status,
+            405,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_the_listed_addresses_are_let_in_and_no_header_makes_one() {
+    let world = World::with(|s3_url, _| {
+        let mut storage = vk(s3_url, json!({}));
+        storage["from"] = json!(["95.163.216.92"]);
+        let any = json!({"kind": "generic", "verify": "none", "from": ["192.0.2.0/24"]});
+        (json!({"vk": storage, "any": any}), secrets())
+    })
+    .await;
+    let from = |path: &str, from: Option<&str>| {
+        let mut request = Request::post(path)
+            .header("x-forwarded-for", "192.0.2.7, 95.163.216.92")
+            .body(Body::from(r#"{"Records":[]}"#))
+            .unwrap();
+        request.extensions_mut().insert(Arrival {
+            url: None,
+            from: from.map(|from| from.parse().unwrap()),
+            trace: None,
+            deadline: deadline(),
+        });
+        request
+    };
+    for (path, address, status) in [
+        ("/hooks/vk", Some("95.163.216.92"), 200),
+        ("/hooks/vk", Some("192.0.2.7"), 403),
+        ("/hooks/vk", None, 403),
+        ("/webhook", Some("95.163.216.91"), 403),
+        ("/hooks/any", Some("192.0.2.7"), 200),
+        ("/hooks/any", Some("95.163.216.92"), 403),
+    ] {
+        let answer = world.send(from(path, address)).await;
+        assert_eq!(answer.status, status, "{path} {address:?}");
+    }
+    assert_eq!(world.topic.notices().len(), 1);
+}
+
+#[tokio::test]
+async fn a_source_without_its_secret_is_500_and_one_that_wants_none_is_not() {
+    let world = World::with(|_, _| {
+        let sources = json!({
+            "github": {"kind": "generic", "verify": "github"}, "svix": {"kind": "generic", "verify": "svix"},
+            "any": {"kind": "generic", "verify": "none"}, "keyed": {"kind": "generic", "verify": "none"},
+        });
+        (sources, json!({"svix": {"secrets": ["whsec_!"]}, "keyed": {"url_key": "k3y"}}))
+    })
+    .await;
+    for (path, status) in [
+        ("/hooks/github", 500),
+        ("/hooks/svix", 500),
+        ("/hooks/any", 200),
+        ("/hooks/keyed", 404),
+        ("/hooks/keyed/x", 404),
+        ("/hooks/keyed/k3y", 200),
+    ] {
+        assert_eq!(world.post(path, "{}").await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_hookctl_signs_is_one() {
+    let world = world(json!({
+        "github": {"kind": "generic", "verify": "github"}, "stripe": {"kind": "generic", "verify": "stripe"},
+        "slack": {"kind": "generic", "verify": "slack"}, "bearer": {"kind": "generic", "verify": "bearer"},
+    }))
+    .await;
+    for name in ["github", "stripe", "slack", "bearer"] {
+        let url = format!("https://x.example/hooks/{name}");
+        let signed = world
+            .app()
+            .signed(name, &url, b"{\"a\":1}".to_vec())
+            .await
+            .unwrap();
+        let mut request = Request::post(signed.url.strip_prefix("https://x.example").unwrap());
+        for (name, value) in &signed.headers {
+            request = request.header(name, value);
+        }
+        let answer = world
+            .send(request.body(Body::from(signed.body)).unwrap())
+            .await;
+        assert_eq!(answer.outcomes(), ["published"], "{name}");
+    }
+}
