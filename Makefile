@@ -88,6 +88,12 @@ e2e-local: $(VENV) ## `sam local invoke` of every event, each in a container: ne
 	sam build --parameter-overrides Architecture=x86_64
 	.venv/bin/python tests/e2e/local.py
 
+# Needs Go and checkouts of both programs; none of their source is kept here.
+.PHONY: originals
+originals: $(VENV) ## Record anew what the programs that this one replaces answer: S3_WEBHOOK=… INTDASH_EXAMPLE=… (checkouts)
+	.venv/bin/python tests/originals/record.py
+	RECORD=1 cargo test --features dev --test it -- originals::
+
 # ---- In AWS
 
 build: $(VENV) ## Build the function as Lambda gets it

@@ -2,6 +2,8 @@
 //!
 //! It must never look into the process: what it shows is what it prints, and what any S3 client sees.
 
+mod minio;
+
 use crate::conformance::client;
 use crate::servers::{Process, installed, scratch};
 use crate::world::bytes;

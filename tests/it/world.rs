@@ -309,6 +309,11 @@ impl Logs {
         Self { lines, _until }
     }
 
+    /// All that was logged so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.lines.lock().unwrap().clone()).unwrap()
+    }
+
     /// The lines with this message since the last look; the others are gone.
     pub(crate) fn lines(&self, message: &str) -> Vec<Value> {
         let lines = std::mem::take(&mut *self.lines.lock().unwrap());
