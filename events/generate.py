@@ -50,7 +50,7 @@ def request_id(name):
 # ---- The three shapes in which a request reaches a function
 
 
-def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, encode=False):
+def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, encode=False, query=""):
     """HTTP API, payload 2.0: header names in lower case, the $default stage absent from the path."""
     headers = dict(headers or {})
     agent = headers.get("user-agent", "")
@@ -61,7 +61,7 @@ def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, en
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": dict(sorted(headers.items())),
         "requestContext": {
             "accountId": ACCOUNT,
@@ -304,6 +304,28 @@ MINIO_TOKENED = SERVER | {"authorization": f"Bearer {MINIO_TOKEN}"}
 # S3's own message, as it would be in a notification; nobody has published one together with its signature.
 S3_THROUGH_SNS = {"Subject": "Amazon S3 Notification", "Message": compact(SAMPLES["aws"])}
 
+GENERIC = {it["scheme"]: it for it in reversed(VECTORS["generic_signatures"])}
+GITHUB_VECTOR, STANDARD_VECTOR, X_VECTOR = (GENERIC[scheme] for scheme in ("github", "standard-webhooks", "x_crc"))
+META_SUBSCRIBES = "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=It%27s+a+Secret+to+Everybody"
+STANDARD_HEADERS = {
+    "content-type": "application/json",
+    "webhook-id": STANDARD_VECTOR["id"],
+    "webhook-timestamp": STANDARD_VECTOR["timestamp"],
+    "webhook-signature": STANDARD_VECTOR["value"],
+}
+
+
+def github(signature):
+    """The headers of a push; the delivery's id is the one of GitHub's documentation."""
+    return {
+        "content-type": "application/json",
+        "user-agent": "GitHub-Hookshot/044aadd",
+        "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        "x-github-event": "push",
+        "x-hub-signature-256": signature,
+    }
+
+
 EVENTS = {
     "ping": (http_api, "/ping", None, {"user-agent": "curl/8.5.0"}, {"method": "GET"}),
     "vk-handshake-article": (http_api, "/hooks/vk", ARTICLE_BODY, JSON | CHALLENGE, VK_OPTIONS),
@@ -330,6 +352,14 @@ EVENTS = {
     "b2-hidden": (http_api, "/hooks/b2", *b2("b2:HideMarkerCreated:Hide", "hidden.txt"), {}),
     "b2-test-event": (http_api, "/hooks/b2", *b2("b2:TestEvent"), {}),
     "ceph-created": (http_api, "/hooks/ceph", compact(SAMPLES["ceph"]), JSON, {}),
+    "github-push": (http_api, "/hooks/github", GITHUB_VECTOR["body"], github(GITHUB_VECTOR["value"]), {}),
+    # The published signature, over another body.
+    "github-bad-signature": (http_api, "/hooks/github", GITHUB_VECTOR["body"].upper(), github(GITHUB_VECTOR["value"]), {}),
+    "meta-subscribe": (http_api, "/hooks/meta", None, {}, {"method": "GET", "query": META_SUBSCRIBES}),
+    "x-crc": (http_api, "/hooks/x", None, {}, {"method": "GET", "query": f"crc_token={X_VECTOR['crc_token']}"}),
+    "graph-validation": (http_api, "/hooks/graph", None, {"content-type": "text/plain; charset=utf-8"}, {"query": "validationToken=Validation%3a+Testing+client+application+reachability"}),
+    "cloudevents-options": (http_api, "/hooks/github", None, {"webhook-request-origin": "eventemitter.example.com", "webhook-request-rate": "120"}, {"method": "OPTIONS"}),
+    "standard-webhooks-stale": (http_api, "/hooks/standard", STANDARD_VECTOR["body"], STANDARD_HEADERS, {}),
     "intdash-completed": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], INTDASH_SIGNED, {}),
     "intdash-completed-rest-v1": (rest_api, "/hooks/intdash", INTDASH_VECTOR["body"], REST_INTDASH, {}),
     "intdash-completed-base64": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], INTDASH_SIGNED, {"encode": True}),
@@ -368,12 +398,19 @@ SOURCES = {
     "b2": s3_source("b2", "us-west-004", {"mySampleBucket": "b2/"}),
     "ceph": s3_source("ceph", "us-east-1", {"mybucket1": "ceph/"}),
     "aws": s3_source("aws", "us-west-2", {"mybucket": "aws/"}, topics=[SNS_SUBSCRIPTION["TopicArn"]]),
+    "github": {"kind": "generic", "verify": "github"},
+    "meta": {"kind": "generic", "verify": "meta"},
+    "x": {"kind": "generic", "verify": "x"},
+    "graph": {"kind": "generic", "verify": "bearer"},
+    "standard": {"kind": "generic", "verify": "standard-webhooks"},
     "intdash": {"kind": "intdash", "url": INTDASH, "trigger": ["completed", "finished"], "data": "float64/*"},
 }
 LOCAL_KEYS = {"access_key_id": "local", "secret_access_key": "local"}
 SECRETS = {name: LOCAL_KEYS for name, source in SOURCES.items() if source["kind"] == "s3"}
 SECRETS["minio-token"] = LOCAL_KEYS | {"secrets": [MINIO_TOKEN]}
 SECRETS["b2"] = LOCAL_KEYS | {"secrets": [B2_SECRET]}
+SECRETS |= {name: {"secrets": [GITHUB_VECTOR["secret"]]} for name in ("github", "meta", "graph")}
+SECRETS |= {"x": {"secrets": [X_VECTOR["secret"]]}, "standard": {"secrets": [STANDARD_VECTOR["secret"]]}}
 SECRETS["intdash"] = {"secrets": [SECRET], "api_token": "local"}
 
 ENVIRONMENT = {
