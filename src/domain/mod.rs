@@ -14,6 +14,7 @@ pub mod notice;
 pub mod notification;
 pub mod object;
 pub mod parts;
+pub mod point;
 pub mod reconcile;
 pub mod rounds;
 pub mod secrets;
