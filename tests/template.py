@@ -184,7 +184,7 @@ class Permissions(unittest.TestCase):
             for text in strings(it["Resource"]):
                 if "*" in text:
                     self.assertIn(it["Sid"], ("MirrorObjects", "KeepState"))
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits))/\*$")
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|summaries))/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in statements():
@@ -210,9 +210,9 @@ class Permissions(unittest.TestCase):
         self.assertEqual(it["Action"], ["s3:ListBucket", "s3:ListBucketMultipartUploads"])
         self.assertFalse([text for text in strings(it["Resource"]) if "/*" in text])
 
-    def test_the_state_is_for_ledgers_and_audits_alone(self):
+    def test_the_state_is_for_ledgers_audits_and_summaries_alone(self):
         self.assertEqual(set(statement("KeepState")["Action"]), {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
-        self.assertEqual(statement("KeepState")["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("uploads", "audits")])
+        self.assertEqual(statement("KeepState")["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("uploads", "audits", "summaries")])
         self.assertEqual(statement("TellMissingStateFromForbidden")["Action"], "s3:ListBucket")
 
     def test_the_clock_starts_the_function_that_works_and_no_more(self):
@@ -476,7 +476,7 @@ class State(Bucket, unittest.TestCase):
         self.assertEqual(TEMPLATE["Resources"][self.name]["DeletionPolicy"], "Delete")
 
     def test_a_ledger_outlives_the_upload_that_it_names(self):
-        (rule, _) = self.properties["LifecycleConfiguration"]["Rules"]
+        (rule, *_) = self.properties["LifecycleConfiguration"]["Rules"]
         uploads = TEMPLATE["Resources"]["BackupBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         (days,) = [it["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for it in uploads if "AbortIncompleteMultipartUpload" in it]
         self.assertEqual(rule["Prefix"], "uploads/")

@@ -179,18 +179,27 @@ impl Summarised<'_> {
     /// The JSON with every row, where that is too long for a notice.
     #[must_use]
     pub fn too_long(&self) -> Option<String> {
+        self.whole().err()
+    }
+
+    /// The mail and the JSON with every row; where both are too long, only that JSON.
+    fn whole(&self) -> Result<(String, String), String> {
         let rows = self.summary.rows();
-        let whole = Message::new(self, &rows, rows.len(), None).json();
-        let fits = by_protocol(&mail(self, None), &whole).len() <= TEXT_MAX;
-        (!fits).then_some(whole)
+        let (text, json) = (
+            mail(self, None),
+            Message::new(self, &rows, rows.len(), None).json(),
+        );
+        if by_protocol(&text, &json).len() <= TEXT_MAX {
+            Ok((text, json))
+        } else {
+            Err(json)
+        }
     }
 
     /// The mail and the JSON, which is cut where both are too long.
     fn spoken(&self, kept: Option<&str>) -> (String, String) {
-        if self.too_long().is_none() {
-            let rows = self.summary.rows();
-            let whole = Message::new(self, &rows, rows.len(), None).json();
-            return (mail(self, None), whole);
+        if let Ok(whole) = self.whole() {
+            return whole;
         }
         let rows = self.summary.rows();
         let more = match kept {
@@ -201,7 +210,7 @@ impl Summarised<'_> {
         };
         let text = mail(self, Some(&more));
         let with = |so_many| Message::new(self, &rows, so_many, Some(kept.unwrap_or(&more))).json();
-        // As many rows as fit. Without any it does: whatever else there is has a bound of its own.
+        // As many rows as fit. Without any it does fit: whatever else there is has a bound of its own.
         let (mut fits, mut too_many) = (0, rows.len() + 1);
         while fits + 1 < too_many {
             let middle = fits.midpoint(too_many);
@@ -211,8 +220,8 @@ impl Summarised<'_> {
                 too_many = middle;
             }
         }
-        let machine = with(fits);
-        (text, machine)
+        let json = with(fits);
+        (text, json)
     }
 }
 

@@ -317,34 +317,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-mod before {
-    use super::*;
-    #[derive(Deserialize)]
-    struct Old { data_type: String, #[serde(alias = "data_name")] data_id: Option<String>, #[serde(default)] data: serde_json::Value }
-    fn value_of(line: &[u8], ids: &wildmatch::WildMatch) -> Result<Option<f64>, String> {
-        if line.iter().all(u8::is_ascii_whitespace) { return Ok(None); }
-        let line: Old = serde_json::from_slice(line).map_err(|e| format!("{e}"))?;
-        let id = line.data_id.as_deref().unwrap_or_default();
-        if id.ends_with(ERROR_ID) || line.data["i"] == ERROR_ID { return Err("x".into()); }
-        let float = line.data_type == "float64" || line.data_type.starts_with("float64/");
-        if !float || !ids.matches(id) { return Ok(None); }
-        let bytes = line.data["d"].as_str().and_then(|text| STANDARD.decode(text).ok());
-        let bytes = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        bytes.map(|bytes| Some(f64::from_be_bytes(bytes))).ok_or_else(|| "y".to_owned())
-    }
-    #[test]
-    fn speed() {
-        let line = r#"{"time":1735086230000000123,"measurement_uuid":"1a14f158-2a0c-44c7-ace1-e0d21ecc93e9","created_at":"2024-12-25T00:23:51.204518Z","data_type":"float64","data_id":"1/large","data":{"d":"QF7dLxqfvnc="}}"#;
-        let filter = DataFilter::default(); let ids = wildmatch::WildMatch::new("*");
-        for _ in 0..2 {
-            let t = std::time::Instant::now(); let mut s = 0.0;
-            for _ in 0..500_000 { s += value_of(std::hint::black_box(line.as_bytes()), &ids).unwrap().unwrap(); }
-            println!("old {:.0} points/s {s}", 5e5 / t.elapsed().as_secs_f64());
-            let t = std::time::Instant::now(); let mut all = crate::domain::summary::Summary::default();
-            for _ in 0..500_000 { all.take(&read(std::hint::black_box(line.as_bytes()), &filter).unwrap().unwrap()); }
-            println!("new, statistics included {:.0} points/s {}", 5e5 / t.elapsed().as_secs_f64(), all.points());
-        }
-    }
-}

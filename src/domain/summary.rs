@@ -20,7 +20,7 @@ pub const IDS_MAX: usize = 10_000;
 /// A longer id, in bytes, has none either.
 const ID_MAX: usize = 512;
 /// So many types that do not count are counted by name.
-const TYPES_MAX: usize = 100;
+const TYPES_MAX: usize = 50;
 /// A longer name of a type, in bytes, is not kept.
 const TYPE_MAX: usize = 64;
 

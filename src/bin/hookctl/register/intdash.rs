@@ -32,8 +32,20 @@ Examples:
 pub(crate) struct Intdash {
     #[command(subcommand)]
     command: Option<Command>,
+    /// A source of kind intdash
+    #[arg(required = true)]
+    source: Option<String>,
+    /// As of create
+    #[arg(long, required = true)]
+    url: Option<String>,
+    /// As of create
+    #[arg(long)]
+    project: Option<String>,
+    /// As of create
+    #[arg(long)]
+    path: Option<String>,
     #[command(flatten)]
-    create: Option<Create>,
+    sending: Sending,
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,28 +130,41 @@ async fn hooks<'a>(app: &'a App, place: &Place) -> Result<IntdashHooks<'a>> {
 /// # Errors
 /// The settings are wrong, or the server refuses.
 pub(crate) async fn run(app: &App, printer: &Printer, asked: &Intdash) -> Result<ExitCode> {
-    match (&asked.command, &asked.create) {
-        (Some(Command::Create(asked)), _) | (None, Some(asked)) => {
-            create(app, printer, asked).await
+    match &asked.command {
+        Some(Command::Create(asked)) => {
+            create(app, printer, &asked.place, &asked.url, &asked.sending).await
         }
-        (Some(Command::List(asked)), _) => list(app, printer, asked).await,
-        (Some(Command::Test(asked)), _) => test(app, printer, asked).await,
-        (Some(Command::Remove(asked)), _) => remove(app, printer, asked).await,
-        (None, None) => Err(anyhow!(
-            "expected a source and --url, or create, list, test or remove"
-        )),
+        Some(Command::List(asked)) => list(app, printer, asked).await,
+        Some(Command::Test(asked)) => test(app, printer, asked).await,
+        Some(Command::Remove(asked)) => remove(app, printer, asked).await,
+        None => {
+            let (Some(source), Some(url)) = (&asked.source, &asked.url) else {
+                return Err(anyhow!("expected a source and --url"));
+            };
+            let place = Place {
+                source: source.clone(),
+                project: asked.project.clone(),
+                path: asked.path.clone(),
+            };
+            create(app, printer, &place, url, &asked.sending).await
+        }
     }
 }
 
-async fn create(app: &App, printer: &Printer, asked: &Create) -> Result<ExitCode> {
-    let hooks = hooks(app, &asked.place).await?;
-    let body = hooks.plan(&asked.url).await.map_err(failed)?;
-    let what = format!("POST {} of {}", hooks.path(), asked.place.source);
-    let sending = &asked.sending;
+async fn create(
+    app: &App,
+    printer: &Printer,
+    place: &Place,
+    url: &str,
+    sending: &Sending,
+) -> Result<ExitCode> {
+    let hooks = hooks(app, place).await?;
+    let body = hooks.plan(url).await.map_err(failed)?;
+    let what = format!("POST {} of {}", hooks.path(), place.source);
     if !sending.confirmed(printer, &what, &format!("{body:#}\n"))? {
         return Ok(sending.unsent());
     }
-    let told = match hooks.create(&asked.url).await.map_err(failed)? {
+    let told = match hooks.create(url).await.map_err(failed)? {
         Some(id) => format!("registered: hook {id}"),
         None => "a hook of this URL is there already: nothing was sent".to_owned(),
     };
