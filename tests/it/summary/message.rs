@@ -150,7 +150,7 @@ By data id
 data id   type     count         mean        variance  std. deviation  minimum     maximum
 1/sample  float64      2            2               2     1.414213562        1           3
 2/gear    int64        1            4               0               0        4           4
-2/speed   float64      2  749999998.9  1.125000003e18     1060660173    -2.25  1500000000
+2/speed   float64      2  749999998.9  1.125000003e18      1060660173    -2.25  1500000000
 ";
     assert_eq!(mail, expected);
 }
