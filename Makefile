@@ -151,11 +151,12 @@ BENCH_FLAGS ?=
 PEERS := .venv/.bench
 MEMS3 := $(TARGET)/mems3/release/mems3
 
-soak: $(VENV) ## The long runs: kills, faults, a storm of deliveries, a million keys, 20 GiB across deadlines (twice that of disk)
+soak: $(VENV) ## The long runs: kills, faults, a storm of deliveries, a million keys, ten million points, 20 GiB across deadlines (twice that of disk)
 	cargo build --release --bin hookwork
 	KILLS=300 CASES=1000 cargo test --features dev --test it -- --nocapture --test-threads 1 kills:: mirror::sweep::
 	DELIVERIES=10000 FAULTY=100 AUDIT_KEYS=1000000 FUNCTION=$(abspath $(TARGET))/release/hookwork \
 	  cargo test --features dev --test it -- --nocapture --test-threads 1 chain::storm:: chain::drift::
+	POINTS=10000000 cargo test --features dev --test it -- --nocapture summary::million::
 	.venv/bin/python bench/giant.py $(TARGET)/release/hookwork
 
 bench: $(PEERS) ## Time, CPU and memory beside other programs that copy: ROWS="1k 1g-tls"

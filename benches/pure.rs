@@ -16,7 +16,7 @@ use hookwork::domain::reconcile::{BackupState, Deletes, OriginState, decide};
 use hookwork::domain::secrets::Secrets;
 use hookwork::domain::signature::{Secret, hmac_sha256, verify};
 use hookwork::domain::source::{Message, Proof};
-use hookwork::domain::summary::Summary;
+use hookwork::domain::summary::Figures;
 use hookwork::{http, lambda};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
@@ -177,11 +177,11 @@ fn bulk(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("bulk");
     group.bench_function("summary of 1,000,000 points", |b| {
         b.iter(|| {
-            let mut summary = Summary::default();
+            let mut figures = Figures::default();
             black_box(&points)
                 .iter()
-                .for_each(|point| summary.push(*point));
-            summary.variance()
+                .for_each(|point| figures.push(*point, None));
+            figures.variance()
         });
     });
     let frames = vec![Bytes::from(vec![7; FRAME]); (1 << 20) / FRAME];

@@ -1,31 +1,76 @@
 //! Summarises a measurement and publishes the notice.
 
+use crate::clients::bucket::Bucket;
+use crate::clients::error::CallError;
 use crate::clients::intdash::Intdash;
 use crate::clients::topic::Topic;
 use crate::domain::event::MeasurementRef;
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Summarised};
+use crate::domain::reconcile::Condition;
 use crate::domain::signature::Secret;
-use crate::domain::source::intdash::DataFilter;
+use crate::domain::source::intdash::IntdashSource;
 use crate::domain::summary::Summary;
 use crate::error::WorkError;
 
-/// Fetches the measurement's data points, computes the summary in one pass, and publishes it.
+/// How often a file that others write too is tried to be written.
+const ATTEMPTS: u32 = 3;
+
+/// Fetches the measurement's facts and data points, computes the summary in one pass, and publishes it. What is too long for a
+/// notice goes into the state bucket, if there is one.
 ///
 /// # Errors
 /// A fetch that failed or broke off publishes nothing: half the data makes no summary.
 pub async fn publish(
     of: &MeasurementRef,
-    data: &DataFilter,
+    settings: &IntdashSource,
     server: &Intdash,
     token: &Secret,
     topic: &Topic,
+    state: Option<&Bucket>,
 ) -> Result<Summary, WorkError> {
+    let facts = server.facts(of, token).await;
+    let facts = facts.map_err(WorkError::Intdash)?;
     let mut summary = Summary::default();
     let fetched = server
-        .float64_values(of, &data.id, token, |value| summary.push(value))
+        .points(of, settings, token, |point| summary.take(point))
         .await;
     fetched.map_err(WorkError::Intdash)?;
-    let published = topic.publish(&Notice::of_summary(of, &summary)).await;
+    let done = Summarised {
+        of,
+        settings,
+        facts: facts.as_ref(),
+        summary: &summary,
+    };
+    let kept = match (done.too_long(), state) {
+        (Some(whole), Some(state)) => {
+            let key = format!(
+                "summaries/{}/{}/{}.json",
+                of.source, of.project, of.measurement
+            );
+            let kept = keep(state, &key, whole.into_bytes()).await;
+            kept.map_err(WorkError::State)?;
+            Some(format!("s3://{}/{key}", state.name()))
+        }
+        _ => None,
+    };
+    let notice = Notice::of_summary(&done, kept.as_deref());
+    let published = topic.publish(&notice).await;
     published.map_err(WorkError::Topic)?;
     Ok(summary)
+}
+
+/// Writes a file, in place of what an earlier attempt may have written.
+async fn keep(state: &Bucket, key: &str, json: Vec<u8>) -> Result<(), CallError> {
+    let mut condition = Condition::Absent;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match state.write_file(key, json.clone(), &condition).await {
+            Err(error) if error.moved() && attempt < ATTEMPTS => {
+                let there = state.read_file(key).await?;
+                condition = there.map_or(Condition::Absent, |(_, etag)| Condition::Unchanged(etag));
+            }
+            written => return written.map(drop),
+        }
+    }
 }

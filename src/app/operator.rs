@@ -6,6 +6,7 @@ pub mod backfill;
 pub mod compare;
 pub mod doctor;
 pub mod hooks;
+pub mod intdash_hooks;
 pub mod letters;
 mod probe;
 

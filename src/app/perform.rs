@@ -223,12 +223,13 @@ impl App {
     }
 
     async fn summarise(&self, of: &MeasurementRef, token: &Secret) -> Result<(), WorkError> {
-        let (Some(Source::Intdash(source)), Some(topic)) =
+        let (Some(Source::Intdash(settings)), Some(topic)) =
             (self.sources.get(&of.source), &self.topic)
         else {
             return Err(WorkError::NotConfigured(of.source.clone()));
         };
-        summarise::publish(of, &source.data, &self.servers[&of.source], token, topic).await?;
+        let (server, state) = (&self.servers[&of.source], self.state.as_ref());
+        summarise::publish(of, settings, server, token, topic, state).await?;
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Where senders are told whom to tell: VK's `?notification`, which no SDK can express, and intdash's hooks.
 
-use super::Aws;
 use super::error::{CallError, Kind, chain};
 use super::https::Https;
 use super::intdash::Intdash;
+use super::{Aws, CALL_TIMEOUT};
 use crate::domain::event::MeasurementRef;
 use crate::domain::secrets::AccessKey;
 use crate::domain::signature::Secret;
@@ -71,7 +71,8 @@ impl Notifications {
     async fn call(&self, method: &'static str, body: String) -> Result<String, CallError> {
         let error = |cause: String| CallError::new(Kind::Refused, method, &self.url, cause);
         let request = self.signed(method, body).map_err(error)?;
-        answered(&self.https, method, &self.url, request).await
+        let (status, text) = answered(&self.https, method, &self.url, request).await?;
+        read(method, &self.url, status, text)
     }
 
     /// The request with its signature, as S3 wants it: the path as it is, and the hash of the body as a header.
@@ -118,12 +119,24 @@ impl Notifications {
 }
 
 impl Intdash {
-    /// The hooks that there are: JSON. `path` is that of the collection.
+    /// A page of the hooks that there are, from 1 on: JSON. `path` is that of the collection.
     ///
     /// # Errors
     /// The server refused or did not answer.
-    pub async fn hooks(&self, path: &str, token: &Secret) -> Result<String, CallError> {
-        self.ask("GET", path, token, String::new()).await
+    pub async fn hooks(
+        &self,
+        path: &str,
+        page: usize,
+        token: &Secret,
+    ) -> Result<String, CallError> {
+        // The first one as servers give it that know no pages.
+        let query = if page > 1 {
+            format!("?page={page}")
+        } else {
+            String::new()
+        };
+        self.ask("GET", &format!("{path}{query}"), token, String::new())
+            .await
     }
 
     /// Makes a hook. What it says of it may have the hook's secret in it.
@@ -137,6 +150,42 @@ impl Intdash {
         json: String,
     ) -> Result<String, CallError> {
         self.ask("POST", path, token, json).await
+    }
+
+    /// What the server says of one hook, whose path this is: JSON.
+    ///
+    /// # Errors
+    /// The server refused or did not answer.
+    pub async fn hook(&self, path: &str, token: &Secret) -> Result<String, CallError> {
+        self.ask("GET", path, token, String::new()).await
+    }
+
+    /// Removes the hook of this path.
+    ///
+    /// # Errors
+    /// The server refused or did not answer.
+    pub async fn remove_hook(&self, path: &str, token: &Secret) -> Result<(), CallError> {
+        let removed = self.ask("DELETE", path, token, String::new()).await;
+        removed.map(drop)
+    }
+
+    /// Has the hook of this path post a test delivery: by PUT as v2.6 documents it, and, where the server knows no such request, by
+    /// PATCH as v2.7 has it. Answers what became of the delivery: JSON, in which the signature is.
+    ///
+    /// # Errors
+    /// The server refused or did not answer.
+    pub async fn test_hook(
+        &self,
+        path: &str,
+        token: &Secret,
+        json: String,
+    ) -> Result<String, CallError> {
+        let path = format!("{path}/test");
+        let (status, text) = self.exchange("PUT", &path, token, json.clone()).await?;
+        if !matches!(status, 404 | 405) {
+            return read("PUT", &self.place(&path), status, text);
+        }
+        self.ask("PATCH", &path, token, json).await
     }
 
     /// Whether the server says, as intdash does, that it has no data of this measurement: 404 with its own JSON, which no proxy and
@@ -156,6 +205,10 @@ impl Intdash {
         }
     }
 
+    fn place(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     async fn ask(
         &self,
         method: &'static str,
@@ -163,7 +216,18 @@ impl Intdash {
         token: &Secret,
         body: String,
     ) -> Result<String, CallError> {
-        let url = format!("{}{path}", self.base);
+        let (status, text) = self.exchange(method, path, token, body).await?;
+        read(method, &self.place(path), status, text)
+    }
+
+    async fn exchange(
+        &self,
+        method: &'static str,
+        path: &str,
+        token: &Secret,
+        body: String,
+    ) -> Result<(u16, String), CallError> {
+        let url = self.place(path);
         let refused = |cause: &str| CallError::new(Kind::Refused, method, &url, cause);
         let request = http::Request::builder()
             .method(method)
@@ -180,24 +244,39 @@ impl Intdash {
     }
 }
 
-/// The answer's body, where it is one of success.
+/// The answer's status and body.
 async fn answered(
     https: &Https,
     method: &'static str,
     url: &str,
     request: HttpRequest,
-) -> Result<String, CallError> {
+) -> Result<(u16, String), CallError> {
     let error = |kind, cause: String| CallError::new(kind, method, url, cause);
     let answer = https.call(request).await;
     let answer = answer.map_err(|e| error(Kind::Unknown, chain(&e)))?;
     let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect();
+    let body = tokio::time::timeout(CALL_TIMEOUT, body).await;
+    let body = body.map_err(|_| error(Kind::Unknown, "the answer stood still".to_owned()))?;
     let body = body.map_err(|e| error(Kind::BadAnswer, e.to_string()))?;
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    Ok((status, text))
+}
+
+/// The answer's body, where it is one of success.
+fn read(method: &'static str, url: &str, status: u16, text: String) -> Result<String, CallError> {
+    let error = |kind| {
+        Err(CallError::new(
+            kind,
+            method,
+            url,
+            format!("status {status}: {text}"),
+        ))
+    };
     match status {
         200..300 => Ok(text),
-        401 | 403 => Err(error(Kind::Denied, format!("status {status}: {text}"))),
-        404 => Err(error(Kind::NotFound, format!("status {status}: {text}"))),
-        _ => Err(error(Kind::Refused, format!("status {status}: {text}"))),
+        401 | 403 => error(Kind::Denied),
+        404 => error(Kind::NotFound),
+        _ => error(Kind::Refused),
     }
 }

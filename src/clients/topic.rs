@@ -2,14 +2,10 @@
 
 use super::error::CallError;
 use crate::domain::job::takes;
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, TEXT_MAX};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 
-/// SNS takes this many bytes of a message, its attributes among them.
-const MESSAGE_MAX: usize = 256 * 1024;
-/// What is left of them for the attributes: four of the longest value, with their names and types.
-const ATTRIBUTES_MAX: usize = 2 * 1024;
 /// The longest value of an attribute, in bytes.
 const VALUE_MAX: usize = 256;
 /// SNS takes fewer characters of a subject than this: ASCII, without line breaks.
@@ -35,18 +31,28 @@ impl Topic {
     /// # Errors
     /// The topic refused or did not answer.
     pub async fn publish(&self, notice: &Notice) -> Result<(), CallError> {
-        let mut publish = self
+        let publish = self
             .client
             .publish()
             .topic_arn(&self.arn)
-            .subject(plain(&notice.subject))
-            .message(cut(&notice.text));
-        let attributes = notice.attributes.iter();
-        for (name, value) in attributes.map(|(name, value)| (*name, legal(value))) {
+            .subject(plain(&notice.subject));
+        let mut publish = match notice.structured() {
+            Some(texts) => publish.message(texts).message_structure("json"),
+            None => publish.message(cut(&notice.text)),
+        };
+        let of_type = |kind, all: &[(&'static str, String)]| {
+            let legal = all.iter().map(|(name, value)| (*name, legal(value)));
+            legal
+                .map(|(name, value)| (name, kind, value))
+                .collect::<Vec<_>>()
+        };
+        let mut attributes = of_type("String", &notice.attributes);
+        attributes.extend(of_type("Number", &notice.numbers));
+        for (name, kind, value) in attributes {
             // SNS refuses a notice with an empty one.
             if !value.is_empty() {
                 let value = MessageAttributeValue::builder()
-                    .data_type("String")
+                    .data_type(kind)
                     .string_value(value)
                     .build()
                     .expect("a type is there");
@@ -71,7 +77,6 @@ fn plain(subject: &str) -> String {
 
 fn cut(text: &str) -> String {
     const POINTER: &str = "\n[cut here: the rest is in the function's log]\n";
-    const TEXT_MAX: usize = MESSAGE_MAX - ATTRIBUTES_MAX;
     if text.len() <= TEXT_MAX {
         return text.to_owned();
     }
@@ -94,7 +99,7 @@ mod tests {
         assert_eq!(plain("a\nb é").as_str(), "ab ");
         assert_eq!(plain(&"x".repeat(200)).len(), 99);
         let long = cut(&"é".repeat(200_000));
-        assert!(long.len() <= MESSAGE_MAX - ATTRIBUTES_MAX && long.ends_with("log]\n"));
+        assert!(long.len() <= TEXT_MAX && long.ends_with("log]\n"));
         assert_eq!(legal("mcs1/b\n\u{ffff}é"), "mcs1/bé");
         assert_eq!(legal(&"é".repeat(200)).len(), VALUE_MAX);
         assert_eq!(cut("short"), "short");

@@ -128,6 +128,8 @@ impl Notice {
         Self {
             subject: format!("{}: {event}", of.source),
             text,
+            machine: None,
+            numbers: Vec::new(),
             attributes: attributes
                 .filter_map(|(name, value)| Some((name, value?.to_owned())))
                 .collect(),

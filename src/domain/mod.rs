@@ -17,6 +17,7 @@ pub mod notice;
 pub mod notification;
 pub mod object;
 pub mod parts;
+pub mod point;
 pub mod reconcile;
 pub mod record;
 pub mod rounds;

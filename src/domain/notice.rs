@@ -2,10 +2,22 @@
 
 use super::delivery::DeliveryId;
 use super::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
-use super::job::{Outcome, sendable};
+use super::job::{Outcome, sendable, takes};
 use super::object::Fingerprint;
-use super::summary::Summary;
+use super::source::data_filter::Spelling;
+use super::source::intdash::IntdashSource;
+use super::summary::{Facts, Message, Summary, mail};
 use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// SNS takes this many bytes of a message, its attributes among them.
+const MESSAGE_MAX: usize = 256 * 1024;
+/// What is left of them for the attributes: four of the longest value, with their names and types, and some numbers.
+const ATTRIBUTES_MAX: usize = 2 * 1024;
+/// The longest text of a notice, in bytes.
+pub const TEXT_MAX: usize = MESSAGE_MAX - ATTRIBUTES_MAX;
+/// More digits than SNS takes of a number.
+const DIGITS_MAX: usize = 38;
 
 /// One notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +26,25 @@ pub struct Notice {
     pub subject: String,
     /// What it says.
     pub text: String,
+    /// What it says to programs, where that is something else: JSON. Together with the text it is no longer than SNS takes.
+    pub machine: Option<String>,
     /// Name and value; `kind` is among them, the word of the job that it comes of.
     pub attributes: Vec<(&'static str, String)>,
+    /// The same of numbers, in decimal digits.
+    pub numbers: Vec<(&'static str, String)>,
+}
+
+/// A measurement and what its data points amount to.
+#[derive(Clone, Copy, Debug)]
+pub struct Summarised<'a> {
+    /// The measurement.
+    pub of: &'a MeasurementRef,
+    /// The source's settings: what was asked for.
+    pub settings: &'a IntdashSource,
+    /// The measurement's own facts, where the server has them.
+    pub facts: Option<&'a Facts>,
+    /// The statistics.
+    pub summary: &'a Summary,
 }
 
 /// What became of the backup of one key.
@@ -49,16 +78,31 @@ struct Text<'a> {
 }
 
 impl Notice {
-    /// Of the summary of a measurement.
+    /// Of the summary of a measurement. Of one that is too long for its notice, `kept` is where the whole is, if anywhere.
     #[must_use]
-    pub fn of_summary(of: &MeasurementRef, summary: &Summary) -> Self {
+    pub fn of_summary(done: &Summarised<'_>, kept: Option<&str>) -> Self {
+        let (text, machine) = done.spoken(kept);
+        let all = done.summary.over_all();
+        let count = Some(all.count().to_string());
+        let numbers = [
+            ("count", count),
+            ("mean", all.mean().and_then(digits)),
+            ("variance", all.variance().and_then(digits)),
+        ];
+        let numbers = numbers.into_iter();
         Self {
-            subject: format!("Summary of measurement {}", of.measurement),
-            text: summary.text(&of.measurement),
+            subject: format!("Summary of measurement {}", done.of.measurement),
+            text,
+            machine: Some(machine),
             attributes: vec![
                 ("kind", "summary".to_owned()),
-                ("source", of.source.clone()),
+                ("source", done.of.source.clone()),
+                ("project", done.of.project.clone()),
+                ("measurement", done.of.measurement.clone()),
             ],
+            numbers: numbers
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
         }
     }
 
@@ -74,7 +118,9 @@ impl Notice {
         Self {
             subject: format!("Held: {removals} removals of {source}/{bucket}"),
             text,
+            machine: None,
             attributes: attributes("audit", source, bucket, Outcome::Held),
+            numbers: Vec::new(),
         }
     }
 
@@ -96,9 +142,114 @@ impl Notice {
         Self {
             subject: format!("{}: {}/{}", text.outcome, text.bucket, text.key),
             text: sendable(&json),
+            machine: None,
             attributes: attributes("mirror", &object.source, &object.origin, done.outcome),
+            numbers: Vec::new(),
         }
     }
+
+    /// A text for each protocol, as `MessageStructure=json` wants it, where programs are told something else than people.
+    #[must_use]
+    pub fn structured(&self) -> Option<String> {
+        self.machine
+            .as_deref()
+            .map(|machine| by_protocol(&self.text, machine))
+    }
+}
+
+fn by_protocol(text: &str, machine: &str) -> String {
+    let programs = ["http", "https", "lambda", "sqs"];
+    let programs = programs.map(|protocol| (protocol, machine));
+    let all: BTreeMap<_, _> = programs.into_iter().chain([("default", text)]).collect();
+    serde_json::to_string(&all).expect("strings")
+}
+
+impl Summarised<'_> {
+    /// What is remarkable about the numbers of points, a sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let asked_for = self.settings.data.shown();
+        let asked_for = (self.settings.filter != Spelling::None).then_some(asked_for.as_str());
+        let facts = self.facts;
+        facts.map_or(Vec::new(), |facts| {
+            facts.remarks(self.summary.points(), asked_for)
+        })
+    }
+
+    /// The JSON with every row, where that is too long for a notice.
+    #[must_use]
+    pub fn too_long(&self) -> Option<String> {
+        self.whole().err()
+    }
+
+    /// The mail and the JSON with every row; where both are too long, only that JSON.
+    fn whole(&self) -> Result<(String, String), String> {
+        let rows = self.summary.rows();
+        let (text, json) = (
+            mail(self, None),
+            Message::new(self, &rows, rows.len(), None).json(),
+        );
+        if by_protocol(&text, &json).len() <= TEXT_MAX {
+            Ok((text, json))
+        } else {
+            Err(json)
+        }
+    }
+
+    /// The mail and the JSON, which is cut where both are too long.
+    fn spoken(&self, kept: Option<&str>) -> (String, String) {
+        if let Ok(whole) = self.whole() {
+            return whole;
+        }
+        let rows = self.summary.rows();
+        let more = match kept {
+            Some(kept) => format!("All data ids are in {kept}"),
+            None => {
+                "The statistics of all data ids are not kept: there is no STATE_BUCKET".to_owned()
+            }
+        };
+        let text = mail(self, Some(&more));
+        let with = |so_many| Message::new(self, &rows, so_many, Some(kept.unwrap_or(&more))).json();
+        // As many rows as fit. Without any it does fit: whatever else there is has a bound of its own.
+        let (mut fits, mut too_many) = (0, rows.len() + 1);
+        while fits + 1 < too_many {
+            let middle = fits.midpoint(too_many);
+            if by_protocol(&text, &with(middle)).len() <= TEXT_MAX {
+                fits = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        let json = with(fits);
+        (text, json)
+    }
+}
+
+/// A number in decimal digits, where it has no more of them than SNS takes.
+fn digits(value: f64) -> Option<String> {
+    let text = value.to_string();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (digits <= DIGITS_MAX).then_some(text)
+}
+
+/// Foreign text as a human may be shown it: without what a terminal or a mail program might act on, and not too long.
+pub(super) fn clean(text: &str, chars: usize) -> String {
+    let harmful = |c: char| !takes(c) || reorders(c);
+    let mut clean: String = text
+        .chars()
+        .take(chars)
+        .map(|c| if harmful(c) { '\u{fffd}' } else { c })
+        .collect();
+    if text.chars().nth(chars).is_some() {
+        clean.push('…');
+    }
+    clean
+}
+
+/// Whether what follows, or came before, would be shown in another order or on another line.
+#[must_use]
+pub fn reorders(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn attributes(

@@ -18,12 +18,13 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use points::{Points, Wanted};
 
 mod delivery;
+mod hooks;
 mod points;
 
 pub use delivery::{Delivery, SIGNATURE_HEADER, deliver, signature};
@@ -43,9 +44,13 @@ pub struct Intdash(Arc<Mutex<Inner>>);
 struct Inner {
     token: String,
     measurements: BTreeMap<String, Arc<Vec<Line>>>,
+    /// What is said of a measurement instead of what would be; `None`: that it is not known.
+    facts: BTreeMap<String, Option<Value>>,
     data_name: bool,
-    refusals: VecDeque<StatusCode>,
+    /// Part of a request's target, and what that one is answered.
+    refusals: VecDeque<(String, StatusCode)>,
     requests: Vec<String>,
+    hooks: BTreeMap<String, hooks::Hook>,
 }
 
 impl Intdash {
@@ -54,9 +59,11 @@ impl Intdash {
         Self(Arc::new(Mutex::new(Inner {
             token: token.to_owned(),
             measurements: BTreeMap::new(),
+            facts: BTreeMap::new(),
             data_name: false,
             refusals: VecDeque::new(),
             requests: Vec::new(),
+            hooks: BTreeMap::new(),
         })))
     }
 
@@ -72,6 +79,11 @@ impl Intdash {
         self.lock()
             .measurements
             .insert(measurement.to_owned(), Arc::new(lines));
+    }
+
+    /// Says this of a measurement from now on; `None`: that it is not known, though its data is.
+    pub fn set_facts(&self, measurement: &str, facts: Option<Value>) {
+        self.lock().facts.insert(measurement.to_owned(), facts);
     }
 
     /// Puts an error line after the first `points` lines of a measurement.
@@ -106,9 +118,14 @@ impl Intdash {
 
     /// Answers the next `times` requests with `status`.
     pub fn refuse_next(&self, times: usize, status: StatusCode) {
-        self.lock()
-            .refusals
-            .extend(std::iter::repeat_n(status, times));
+        self.refuse_next_to("/", times, status);
+    }
+
+    /// The same of requests whose path and query have this in them.
+    pub fn refuse_next_to(&self, part: &str, times: usize, status: StatusCode) {
+        let refusal = (part.to_owned(), status);
+        let refusals = std::iter::repeat_n(refusal, times);
+        self.lock().refusals.extend(refusals);
     }
 
     /// Every request so far, as `path?query`, the refused ones included.
@@ -116,7 +133,7 @@ impl Intdash {
         self.lock().requests.clone()
     }
 
-    /// The two routes that a reader of data points needs.
+    /// The routes that a reader of data points needs, and those of the hooks.
     pub fn router(&self) -> Router {
         Router::new()
             .route(
@@ -124,6 +141,7 @@ impl Intdash {
                 get(measurement),
             )
             .route("/api/v1/projects/{project}/data", get(data))
+            .merge(hooks::routes())
             .with_state(self.clone())
     }
 
@@ -148,8 +166,11 @@ impl Intdash {
     /// Notes the request, and lets it pass or says how it is refused.
     fn admit(&self, target: String, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut inner = self.lock();
+        let mut refusals = inner.refusals.iter();
+        let refusal = refusals.position(|(part, _)| target.contains(part.as_str()));
+        let refusal = refusal.and_then(|index| inner.refusals.remove(index));
         inner.requests.push(target);
-        if let Some(status) = inner.refusals.pop_front() {
+        if let Some((_, status)) = refusal {
             return Err(Refusal(status, "refused", "told to refuse this request"));
         }
         let token = headers.get("x-intdash-token").map(HeaderValue::as_bytes);
@@ -168,11 +189,7 @@ impl Intdash {
             .measurements
             .get(measurement)
             .cloned()
-            .ok_or(Refusal(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "there is no such measurement",
-            ))
+            .ok_or(NOT_FOUND)
     }
 }
 
@@ -184,6 +201,12 @@ async fn measurement(
     let target = format!("/api/v1/projects/{project}/measurements/{uuid}");
     server.admit(target, &headers)?;
     let points = server.find(&uuid)?.len();
+    let told = server.lock().facts.get(&uuid).cloned();
+    match told {
+        Some(Some(facts)) => return Ok(answer(StatusCode::OK, Body::from(facts.to_string()))),
+        Some(None) => return Err(NOT_FOUND),
+        None => {}
+    }
     let body = json!({
         "uuid": uuid, "name": "a local measurement", "basetime": "2024-12-25T00:23:50.972454Z",
         "basetime_type": "ntp", "completed": true, "max_elapsed_time": points * 1000,
@@ -212,6 +235,8 @@ async fn data(
 
 /// Why a request gets no data, in the server's words.
 struct Refusal(StatusCode, &'static str, &'static str);
+
+const NOT_FOUND: Refusal = Refusal(StatusCode::NOT_FOUND, "not_found", "there is no such thing");
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -9,17 +9,19 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
+use wire::{Attribute, Fault, Form, NAMESPACE, xml};
+
+mod wire;
+
 /// What SNS takes at most of one message with its attributes.
 const MESSAGE_BYTES: usize = 256 * 1024;
 /// A subject must be shorter than this.
@@ -34,10 +36,14 @@ pub struct Notice {
     pub topic_arn: String,
     /// The subject of the mail, if one was given.
     pub subject: Option<String>,
-    /// The text of the mail.
+    /// The text of the mail: of one with `MessageStructure=json` the one by `default`.
     pub message: String,
-    /// Message attributes, name to string value.
+    /// Of such a one, what each protocol is told that has a text of its own.
+    pub by_protocol: BTreeMap<String, String>,
+    /// Message attributes of type String, name to value.
     pub attributes: BTreeMap<String, String>,
+    /// Message attributes of type Number, name to value.
+    pub numbers: BTreeMap<String, String>,
 }
 
 /// A running topic: clones share their state.
@@ -141,35 +147,71 @@ impl Topic {
                 "Invalid parameter: Empty message",
             ));
         }
-        let attributes = form.attributes();
-        if attributes.values().any(String::is_empty) {
+        let all = form.attributes();
+        if all.iter().any(|attribute| attribute.value.is_empty()) {
             return Err(Fault::new(
                 400,
                 "ParameterValueInvalid",
                 "The message attribute must contain a value",
             ));
         }
-        let attribute_bytes = attributes
-            .iter()
-            .map(|(name, value)| name.len() + "String".len() + value.len());
-        if message.len() + attribute_bytes.sum::<usize>() > MESSAGE_BYTES {
+        let bytes = all.iter().map(Attribute::bytes).sum::<usize>();
+        if message.len() + bytes > MESSAGE_BYTES {
             return Err(Fault::new(
                 400,
                 "InvalidParameter",
                 "Invalid parameter: Message too long",
             ));
         }
+        let (numbers, attributes): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(Attribute::is_number);
+        if numbers.iter().any(|number| !number.is_legal_number()) {
+            return Err(Fault::new(
+                400,
+                "ParameterValueInvalid",
+                "Could not cast message attribute value to number",
+            ));
+        }
+        let mut by_protocol = match form.text("MessageStructure") {
+            Some("json") => texts(message)?,
+            _ => BTreeMap::new(),
+        };
+        let by_name =
+            |all: Vec<Attribute>| all.into_iter().map(|one| (one.name, one.value)).collect();
         let notice = Notice {
             topic_arn: topic_arn.to_owned(),
             subject: subject.map(str::to_owned),
-            message: message.to_owned(),
-            attributes,
+            message: by_protocol
+                .remove("default")
+                .unwrap_or_else(|| message.to_owned()),
+            by_protocol,
+            attributes: by_name(attributes),
+            numbers: by_name(numbers),
         };
         self.lock().notices.push(notice.clone());
         // Nobody listening is no failure.
         self.0.published.send(notice).ok();
         Ok(Uuid::now_v7().to_string())
     }
+}
+
+/// The texts of a message with `MessageStructure=json`. What is no string is passed over, as the service does.
+fn texts(message: &str) -> Result<BTreeMap<String, String>, Fault> {
+    let read = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(message);
+    let refused = |message| Fault::new(400, "InvalidParameter", message);
+    let read = read.map_err(|_| {
+        refused("Invalid parameter: Message Structure - JSON message body failed to parse")
+    })?;
+    let texts = read.into_iter();
+    let texts: BTreeMap<_, _> = texts
+        .filter_map(|(protocol, text)| Some((protocol, text.as_str()?.to_owned())))
+        .collect();
+    if !texts.contains_key("default") {
+        return Err(refused(
+            "Invalid parameter: Message Structure - No default entry in JSON message body",
+        ));
+    }
+    Ok(texts)
 }
 
 /// A subject as the service takes it: ASCII in one line, less than 100 characters, beginning with no space.
@@ -215,84 +257,10 @@ async fn call(State(topic): State<Topic>, body: Bytes) -> Response {
     }
 }
 
-/// The fields of a query-protocol request.
-struct Form(BTreeMap<String, String>);
-
-impl Form {
-    fn parse(body: &[u8]) -> Self {
-        Self(url::form_urlencoded::parse(body).into_owned().collect())
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// `MessageAttributes.entry.<n>.Name` with its `.Value.StringValue`.
-    fn attributes(&self) -> BTreeMap<String, String> {
-        self.0
-            .iter()
-            .filter_map(|(field, name)| {
-                let entry = field
-                    .strip_prefix("MessageAttributes.entry.")?
-                    .strip_suffix(".Name")?;
-                let value = self.text(&format!(
-                    "MessageAttributes.entry.{entry}.Value.StringValue"
-                ))?;
-                Some((name.clone(), value.to_owned()))
-            })
-            .collect()
-    }
-}
-
-/// An error of the query protocol.
-struct Fault {
-    status: u16,
-    code: &'static str,
-    message: &'static str,
-}
-
-impl Fault {
-    fn new(status: u16, code: &'static str, message: &'static str) -> Self {
-        Self {
-            status,
-            code,
-            message,
-        }
-    }
-
-    fn response(&self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let side = if status.is_server_error() {
-            "Receiver"
-        } else {
-            "Sender"
-        };
-        let error = format!(
-            "<Error><Type>{side}</Type><Code>{}</Code><Message>{}</Message></Error>",
-            self.code, self.message
-        );
-        xml(
-            status,
-            format!(
-                "<ErrorResponse xmlns=\"{NAMESPACE}\">{error}<RequestId>{}</RequestId></ErrorResponse>",
-                Uuid::now_v7()
-            ),
-        )
-    }
-}
-
-fn xml(status: StatusCode, text: String) -> Response {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
     use http::Request;
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
@@ -373,6 +341,37 @@ mod tests {
             assert_eq!(ask(&topic, &fields).await.0, 400, "{value:?}");
         }
         assert!(topic.notices().is_empty());
+    }
+
+    #[tokio::test]
+    async fn tells_each_protocol_its_own_text() {
+        let topic = Topic::new(ARN);
+        let publish = |message: &'static str| {
+            let mut fields = publish("fine", message).to_vec();
+            fields.push(("MessageStructure", "json"));
+            fields
+        };
+        for wrong in ["no json", "[]", r#"{"sqs":"x"}"#, r#"{"default":7}"#] {
+            let (status, answer) = ask(&topic, &publish(wrong)).await;
+            assert_eq!(status, 400, "{wrong}");
+            assert!(answer.contains("Message Structure - "), "{answer}");
+        }
+        let mut fields = publish(r#"{"default":"a mail","sqs":"{}","http":7}"#);
+        fields.extend([
+            ("MessageAttributes.entry.1.Name", "count"),
+            ("MessageAttributes.entry.1.Value.DataType", "Number"),
+            ("MessageAttributes.entry.1.Value.StringValue", "ten"),
+        ]);
+        assert_eq!(ask(&topic, &fields).await.0, 400);
+        fields.pop();
+        fields.push(("MessageAttributes.entry.1.Value.StringValue", "1.5"));
+        assert_eq!(ask(&topic, &fields).await.0, 200);
+        let notice = topic.notices().remove(0);
+        assert_eq!(notice.message, "a mail");
+        let by_protocol: Vec<_> = notice.by_protocol.iter().collect();
+        assert_eq!(by_protocol, [(&"sqs".to_owned(), &"{}".to_owned())]);
+        assert_eq!(notice.numbers["count"], "1.5");
+        assert!(notice.attributes.is_empty());
     }
 
     #[tokio::test]

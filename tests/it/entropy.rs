@@ -77,9 +77,11 @@ fn first_handshake(url: &str) -> Duration {
             measurement: "0".to_owned(),
             occurrence: None,
         };
+        let settings = serde_json::json!({"url": url});
+        let settings = serde_json::from_value(settings).expect("settings are right");
         let before = thread_times().expect("the parent has looked");
         let answer = server
-            .float64_values(&measurement, "*", &Secret::new("token"), |_| {})
+            .points(&measurement, &settings, &Secret::new("token"), |_| {})
             .await;
         let after = thread_times().expect("the parent has looked");
         // An answer through TLS, and not a failure to get one.

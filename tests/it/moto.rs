@@ -5,9 +5,9 @@
 use crate::servers::{Moto, unique};
 use crate::world::{Answer, SECRET, TOKEN, created, delivery, far_sides, finished, function, send};
 use axum::body::Body;
-use hookwork::twin::intdash::SAMPLE_MEASUREMENT;
+use hookwork::twin::intdash::{Intdash, Line, SAMPLE_MEASUREMENT};
 use hookwork::twin::s3::Store;
-use http::Request;
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ const ACCOUNT: &str = "arn:aws:sns:us-east-1:123456789012";
 /// A function whose topic and secrets are moto's.
 struct Far {
     store: Store,
+    intdash: Intdash,
     router: axum::Router,
     topic: String,
     /// Names of its secrets, merged in this order.
@@ -28,7 +29,7 @@ impl Far {
     /// With these values of its two secrets; one may have none.
     async fn new(values: [Option<Value>; 2]) -> Self {
         let topic = unique("notices");
-        let (store, _, _, _, [s3_url, _, intdash_url]) = far_sides().await;
+        let (store, _, _, intdash_side, [s3_url, _, intdash_url]) = far_sides().await;
         let [one, two] = values;
         let secrets = [secret(one).await, secret(two).await];
         let sources = json!({
@@ -45,6 +46,7 @@ impl Far {
         let moto = &moto().await.endpoint;
         Self {
             store,
+            intdash: intdash_side,
             router: function(setting, &s3_url, moto).await,
             topic,
             secrets,
@@ -155,6 +157,80 @@ async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
+/// What a queue has got, once it has got something.
+async fn received(queue: &str) -> Vec<Value> {
+    let url = format!("{}/123456789012/{queue}", moto().await.endpoint);
+    let started = Instant::now();
+    let mut messages = Vec::new();
+    while messages.is_empty() && started.elapsed() < PATIENCE {
+        let body = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1});
+        let answer = call("sqs", "AmazonSQS.ReceiveMessage", body).await;
+        messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+    }
+    messages
+}
+
+#[tokio::test]
+async fn a_subscriber_filters_summaries_by_their_numbers() {
+    let far = Far::complete().await;
+    let queue = unique("numbers");
+    query("sqs", &[("Action", "CreateQueue"), ("QueueName", &queue)]).await;
+    let policy =
+        r#"{"kind":["summary"],"count":[{"numeric":["<",1000]}],"mean":[{"numeric":[">=",2]}]}"#;
+    let subscribe = [
+        ("Action", "Subscribe"),
+        ("Protocol", "sqs"),
+        ("TopicArn", &format!("{ACCOUNT}:{}", far.topic)),
+        (
+            "Endpoint",
+            &format!("arn:aws:sqs:us-east-1:123456789012:{queue}"),
+        ),
+        ("Attributes.entry.1.key", "FilterPolicy"),
+        ("Attributes.entry.1.value", policy),
+    ];
+    query("sns", &subscribe).await;
+    far.intdash.insert("low", Line::floats([1.0, 1.5]));
+    far.intdash.insert("right", Line::floats([1.0, 4.0]));
+    for measurement in [SAMPLE_MEASUREMENT, "low", "right"] {
+        let delivered = finished(measurement, SECRET);
+        assert_eq!(send(far.router.clone(), delivered).await.status, 200);
+    }
+    let messages = received(&queue).await;
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    let notice: Value = serde_json::from_str(messages[0]["Body"].as_str().unwrap()).unwrap();
+    let told: Value = serde_json::from_str(notice["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&told["measurement"], &told["mean"]),
+        (&json!("right"), &json!(2.5))
+    );
+    assert_eq!(notice["MessageAttributes"]["mean"]["Type"], "Number");
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_fetched_again_wherever_it_is_refused() {
+    for part in ["/measurements/", "/data?"] {
+        let far = Far::complete().await;
+        assert_eq!(far.finish(SECRET).await.status, 200);
+        far.intdash
+            .refuse_next_to(part, 1, StatusCode::UNAUTHORIZED);
+        let refused = far.finish(SECRET).await;
+        assert_eq!(refused.status, 500, "{part}: there is no newer one");
+        pass(Duration::from_secs(31)).await;
+        // Anything newer will do: the server has refused one request only.
+        put_value(&far.secrets[1], &intdash(&[SECRET, "another"])).await;
+        far.intdash
+            .refuse_next_to(part, 1, StatusCode::UNAUTHORIZED);
+        assert_eq!(far.finish(SECRET).await.status, 200, "{part}");
+    }
+    let far = Far::complete().await;
+    assert_eq!(far.finish(SECRET).await.status, 200);
+    pass(Duration::from_secs(31)).await;
+    far.intdash.rotate_token("newer");
+    let newer = json!({"intdash": {"secrets": [SECRET], "api_token": "newer"}});
+    put_value(&far.secrets[1], &newer).await;
+    assert_eq!(far.finish(SECRET).await.status, 200, "without a restart");
+}
+
 #[tokio::test]
 async fn a_signed_delivery_arrives_in_the_queue_behind_the_topic() {
     let far = Far::complete().await;
@@ -174,24 +250,18 @@ async fn a_signed_delivery_arrives_in_the_queue_behind_the_topic() {
     let answer = far.finish(SECRET).await;
     assert_eq!(answer.outcomes(), ["published"], "{answer:?}");
 
-    let url = format!("{}/123456789012/{queue}", moto().await.endpoint);
-    let started = Instant::now();
-    let mut messages = Vec::new();
-    while messages.is_empty() && started.elapsed() < PATIENCE {
-        let body = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1});
-        let answer = call("sqs", "AmazonSQS.ReceiveMessage", body).await;
-        messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-    }
+    let messages = received(&queue).await;
     assert_eq!(messages.len(), 1, "{messages:?}");
     let notice: Value = serde_json::from_str(messages[0]["Body"].as_str().unwrap()).unwrap();
     let subject = notice["Subject"].as_str().unwrap();
     assert!(subject.contains(SAMPLE_MEASUREMENT), "{subject}");
-    let text = notice["Message"].as_str().unwrap();
-    assert!(
-        text.starts_with("Average: 99.506109\nUnbiased Variance: 243.961858\n"),
-        "{text}"
+    // A queue is told what is for programs.
+    let told: Value = serde_json::from_str(notice["Message"].as_str().unwrap()).unwrap();
+    let text = "Average: 99.506109\nUnbiased Variance: 243.961858\n";
+    assert_eq!(
+        (&told["text"], &told["measurement"]),
+        (&json!(text), &json!(SAMPLE_MEASUREMENT))
     );
-    assert!(text.contains(SAMPLE_MEASUREMENT), "{text}");
 }
 
 #[tokio::test]

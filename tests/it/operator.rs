@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod doctor;
 mod hooks;
+mod intdash_hooks;
 mod letters;
 mod settings;
 

@@ -175,6 +175,12 @@ impl World {
         Self::build(sources, Some("state")).await
     }
 
+    /// With a state bucket, for what a notice has no room for.
+    pub(crate) async fn summarising() -> Self {
+        let intdash = |url: &str| json!({"intdash": {"kind": "intdash", "url": url}});
+        Self::build(|_, url| (intdash(url), secrets()), Some("state")).await
+    }
+
     pub(crate) async fn with(settings: impl FnOnce(&str, &str) -> (Value, Value)) -> Self {
         Self::build(settings, None).await
     }
@@ -360,6 +366,7 @@ pub(crate) fn removed(key: &str) -> Value {
 }
 
 /// Numbers that look like chance, and are the same in every run (xorshift64).
+#[derive(Clone)]
 pub(crate) struct Chance(u64);
 
 impl Chance {

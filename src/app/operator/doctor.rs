@@ -8,6 +8,7 @@ use crate::clients::error::{CallError, Kind};
 use crate::clients::letters::Depth;
 use crate::domain::event::{MeasurementRef, bucket_of};
 use crate::domain::source::Source;
+use crate::domain::source::intdash::IntdashSource;
 use crate::domain::source::s3::S3Source;
 use serde::Serialize;
 
@@ -102,7 +103,7 @@ impl App {
         for (name, source) in &self.sources {
             match source {
                 Source::S3(source) => self.origins_of(name, source, probe, tell).await,
-                Source::Intdash(_) => self.server(name, tell).await,
+                Source::Intdash(source) => self.server(name, source, tell).await,
                 Source::Generic(_) => {}
             }
         }
@@ -220,7 +221,7 @@ impl App {
     }
 
     /// An intdash server lets the token in.
-    async fn server(&self, name: &str, tell: Tell<'_>) {
+    async fn server(&self, name: &str, source: &IntdashSource, tell: Tell<'_>) {
         let what = format!("source {name}: server");
         let secrets = self.secrets.get().await;
         let token = secrets.of(name).and_then(|known| known.api_token.as_ref());
@@ -238,11 +239,11 @@ impl App {
         let nil = "00000000-0000-0000-0000-000000000000".to_owned();
         let nobody = MeasurementRef {
             source: name.to_owned(),
-            project: nil.clone(),
+            project: source.project.clone(),
             measurement: nil,
             occurrence: None,
         };
-        let asked = server.float64_values(&nobody, "*", token, |_| ()).await;
+        let asked = server.points(&nobody, source, token, |_| ()).await;
         let answers = "answers, and takes the api_token";
         tell(match asked {
             Ok(()) => Check::pass(what, answers),

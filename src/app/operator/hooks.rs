@@ -10,20 +10,20 @@ use crate::domain::source::intdash::SIGNATURE_HEADER;
 use crate::domain::source::s3::Flavor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A URL of ours that a sender is told.
 #[derive(Debug)]
-struct Url {
-    whole: String,
+pub(super) struct Url {
+    pub(super) whole: String,
     /// What of it is not shown, and what is instead.
-    hidden: Option<(Secret, String)>,
+    pub(super) hidden: Option<(Secret, String)>,
 }
 
 impl Url {
     /// A text without the secret segment.
-    fn redact(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         match &self.hidden {
             Some((hidden, shown)) => text.replace(hidden.expose(), shown),
             None => text.to_owned(),
@@ -107,7 +107,7 @@ impl App {
 
     /// The URL with the source's `url_key` as its last segment, which is added where it is missing. Where the settings know none, what
     /// follows the source's name may be one all the same, and is not shown either.
-    async fn with_url_key(&self, source: &str, url: &str) -> Result<Url, String> {
+    pub(super) async fn with_url_key(&self, source: &str, url: &str) -> Result<Url, String> {
         // Whatever it is, it may have a secret in it.
         let parsed = url::Url::parse(url).map_err(|error| format!("--url is no URL: {error}"))?;
         let secrets = self.secrets.get().await;
@@ -145,66 +145,13 @@ impl App {
     }
 
     /// Whether a path names the source and no key: its own, or that of all sources.
-    fn is_keyless(&self, source: &str, path: &str) -> bool {
+    pub(super) fn is_keyless(&self, source: &str, path: &str) -> bool {
         let path = path.trim_end_matches('/');
         let own = self.sources.get(source).and_then(Source::path);
         path.ends_with(&format!("/{source}")) || own.is_some_and(|own| path.ends_with(own))
     }
 
-    /// What a hook is made of at intdash, without its secret, for a human to see.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub async fn plan_intdash_hook(&self, source: &str, url: &str) -> Result<Value, String> {
-        self.signing_secret(source).await?;
-        let url = self.with_url_key(source, url).await?;
-        let shown = url.redact(&url.whole);
-        Ok(
-            json!({"url": shown, "secret": "[the first of the source's secrets]", "measurements_event": true}),
-        )
-    }
-
-    /// Makes a hook at intdash, which signs with the first of the source's secrets. `path` is that of the hooks. Where one with this
-    /// URL is there, nothing is made, and this says none; else the new one's UUID.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub async fn create_intdash_hook(
-        &self,
-        source: &str,
-        url: &str,
-        path: &str,
-    ) -> Result<Option<String>, String> {
-        let secret = self.signing_secret(source).await?;
-        let url = self.with_url_key(source, url).await?;
-        let secrets = self.secrets.get().await;
-        let token = secrets
-            .of(source)
-            .and_then(|known| known.api_token.as_ref());
-        let token = token.ok_or_else(|| missing(source, "api_token").to_string())?;
-        let server = self.servers.get(source);
-        let server = server.ok_or_else(|| format!("source {source} is not of kind intdash"))?;
-        let known = server.hooks(path, token).await;
-        let known = known.map_err(|error| error.to_string())?;
-        let known: Value = serde_json::from_str(&known)
-            .map_err(|_| "the server's list of hooks is not JSON: is this the right --path?")?;
-        let list = known.get("items").unwrap_or(&known).as_array();
-        let same = list.is_some_and(|list| list.iter().any(|hook| hook["url"] == url.whole));
-        if same {
-            return Ok(None);
-        }
-        let body = json!({"url": url.whole, "secret": secret.expose(), "measurements_event": true});
-        let made = server.create_hook(path, token, body.to_string()).await;
-        let made = made.map_err(|error| {
-            let told = error.to_string().replace(secret.expose(), "[secret]");
-            url.redact(&told)
-        })?;
-        let made: Value = serde_json::from_str(&made).unwrap_or_default();
-        let id = made["uuid"].as_str().or(made["hook_uuid"].as_str());
-        Ok(Some(id.unwrap_or("(without a uuid)").to_owned()))
-    }
-
-    async fn signing_secret(&self, source: &str) -> Result<Secret, String> {
+    pub(super) async fn signing_secret(&self, source: &str) -> Result<Secret, String> {
         let secrets = self.secrets.get().await;
         let secret = secrets.of(source).and_then(|known| known.secrets.first());
         let missing = || missing(source, "secrets (the signing secrets)").to_string();

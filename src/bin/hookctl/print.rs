@@ -8,6 +8,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use hookwork::app::operator::doctor::{Check, Verdict};
+use hookwork::domain::notice::reorders;
 use hookwork::twin::topic::Notice;
 
 /// Where the right edge of a step's line and of the box is.
@@ -241,11 +242,6 @@ pub(crate) fn clean_lines(text: &str) -> String {
 /// Says on stderr what went wrong, which may be in a far side's words.
 pub(crate) fn complain(label: &str, problem: &str) {
     eprintln!("{label}: {}", clean_lines(problem));
-}
-
-/// Whether a terminal would show what follows, or came before, in another order or on another line.
-fn reorders(character: char) -> bool {
-    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The rows of `text`, broken between words where there is a place to.

@@ -1,5 +1,7 @@
 //! `hookctl register`: tells a sender where to post its deliveries. What is sent is shown first.
 
+mod intdash;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -17,20 +19,18 @@ Exit codes: 0 it is registered, or was already; 1 it was not confirmed, and noth
 
 Examples:
   hookctl register vk vk myfiles-ash --url https://x.example/hooks/vk --dry-run
-  hookctl register intdash intdash --url https://x.example/hooks/intdash")]
+  hookctl register intdash intdash --url https://x.example/hooks/intdash
+  hookctl register intdash list intdash")]
 pub(crate) enum Command {
     /// At VK Cloud, by PUT ?notification: beside the hooks that the bucket has. VK shakes hands before it says yes
     Vk(Vk),
-    /// At intdash, by its API: a hook that signs with the first of the source's secrets
-    Intdash(Intdash),
+    /// At intdash, by its API: a hook that signs with the first of the source's secrets; and list, test and remove
+    Intdash(intdash::Intdash),
 }
 
-/// What both have.
+/// What all have that send something.
 #[derive(Debug, Args)]
 pub(crate) struct Sending {
-    /// The URL, as the stack's outputs say. The source's url_key is added where it is missing, and not shown
-    #[arg(long)]
-    url: String,
     /// Show what would be sent; send nothing
     #[arg(long)]
     dry_run: bool,
@@ -48,6 +48,9 @@ pub(crate) struct Vk {
     source: String,
     /// An origin bucket of it: project/bucket, or bucket
     bucket: String,
+    /// The URL, as the stack's outputs say. The source's url_key is added where it is missing, and not shown
+    #[arg(long)]
+    url: String,
     #[command(flatten)]
     sending: Sending,
     /// The hook's name; one of this name, or of this URL, is replaced
@@ -56,20 +59,6 @@ pub(crate) struct Vk {
     /// Only keys that begin so
     #[arg(long)]
     prefix: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Intdash {
-    /// A source of kind intdash
-    source: String,
-    #[command(flatten)]
-    sending: Sending,
-    /// UUID of the project whose measurements count
-    #[arg(long, default_value = "00000000-0000-0000-0000-000000000000")]
-    project: String,
-    /// Where the server has its hooks; from v2.7 on it may be /api/v1/webhook/projects/<project>/hooks
-    #[arg(long)]
-    path: Option<String>,
 }
 
 /// Shows what is to be sent, asks, and sends it.
@@ -85,9 +74,8 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
             let of = app
                 .origin_named(&asked.source, &asked.bucket)
                 .map_err(failed)?;
-            let url = &asked.sending.url;
             let planned = app
-                .plan_hook(&of, url, &asked.id, asked.prefix.clone())
+                .plan_hook(&of, &asked.url, &asked.id, asked.prefix.clone())
                 .await;
             let planned = planned.map_err(failed)?;
             let merged = &planned.merged;
@@ -110,30 +98,7 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
                 .sending
                 .told(&printer, "registered: VK has shaken hands");
         }
-        Command::Intdash(asked) => {
-            let url = &asked.sending.url;
-            let body = app
-                .plan_intdash_hook(&asked.source, url)
-                .await
-                .map_err(failed)?;
-            let path = asked
-                .path
-                .clone()
-                .unwrap_or_else(|| format!("/api/projects/{}/hooks", asked.project));
-            let what = format!("POST {path} of {}", asked.source);
-            if !asked
-                .sending
-                .confirmed(&printer, &what, &format!("{body:#}\n"))?
-            {
-                return Ok(asked.sending.unsent());
-            }
-            let made = app.create_intdash_hook(&asked.source, url, &path).await;
-            let told = match made.map_err(failed)? {
-                Some(id) => format!("registered: hook {id}"),
-                None => "a hook of this URL is there already: nothing was sent".to_owned(),
-            };
-            asked.sending.told(&printer, &told);
-        }
+        Command::Intdash(asked) => return intdash::run(&app, &printer, asked).await,
     }
     Ok(ExitCode::SUCCESS)
 }

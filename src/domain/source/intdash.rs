@@ -1,6 +1,7 @@
 //! intdash: `x-intdash-signature-256` is the base64 of HMAC-SHA256(secret, raw body) (source: aptpod's
 //! intdash-webhook-example and intdash-sdk-beginner lesson 6, whose captured delivery is a test).
 
+use super::data_filter::{DataFilter, Spelling};
 use super::{Message, Proof};
 use crate::domain::addresses::Addresses;
 use crate::domain::delivery::{Delivery, Rejection};
@@ -26,9 +27,18 @@ pub struct IntdashSource {
     /// The actions of a measurement that a summary follows.
     #[serde(default = "default_trigger")]
     pub trigger: Vec<String>,
-    /// Which data points count: `<data type>/<data id>`, `*` stands for any characters.
-    #[serde(default = "default_data")]
+    /// Which data points count; by default every float64.
+    #[serde(default)]
     pub data: DataFilter,
+    /// How the server is asked for them.
+    #[serde(default)]
+    pub filter: Spelling,
+    /// The project that deliveries without one mean, and where hooks are made.
+    #[serde(default = "default_project")]
+    pub project: String,
+    /// Path of the hooks' collection; `{project}` stands for the project.
+    #[serde(default = "default_hooks_path")]
+    pub hooks_path: String,
     /// A path of its own, beside `/hooks/<source>`.
     pub path: Option<String>,
     /// The addresses that it may be delivered from.
@@ -40,29 +50,12 @@ fn default_trigger() -> Vec<String> {
     vec!["completed".to_owned(), "finished".to_owned()]
 }
 
-fn default_data() -> DataFilter {
-    DataFilter { id: "*".to_owned() }
+fn default_project() -> String {
+    DEFAULT_PROJECT.to_owned()
 }
 
-/// Which data points count. Only `float64` carries what a mean can be computed of here.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(try_from = "String")]
-pub struct DataFilter {
-    /// Glob of data ids.
-    pub id: String,
-}
-
-impl TryFrom<String> for DataFilter {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.split_once('/') {
-            Some(("float64", id)) if !id.is_empty() => Ok(Self { id: id.to_owned() }),
-            _ => Err(format!(
-                "data: expected float64/<data id> with * for any, found \"{text}\"; no other data type is supported yet"
-            )),
-        }
-    }
+fn default_hooks_path() -> String {
+    "/api/projects/{project}/hooks".to_owned()
 }
 
 #[derive(Deserialize)]
@@ -104,7 +97,7 @@ const ACTIONS: [&str; 6] = [
 ];
 
 impl IntdashSource {
-    pub(super) fn trigger_problems(&self) -> Vec<String> {
+    pub(super) fn own_problems(&self) -> Vec<String> {
         let unknown = self
             .trigger
             .iter()
@@ -119,6 +112,17 @@ impl IntdashSource {
             .collect();
         if self.trigger.is_empty() {
             problems.push("trigger: is empty: nothing would be summarised".to_owned());
+        }
+        if !is_id(&self.project) {
+            let project = &self.project;
+            problems.push(format!("project: expected a UUID, found \"{project}\""));
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~{}".contains(&b);
+        if !self.hooks_path.starts_with('/') || !self.hooks_path.bytes().all(plain) {
+            let path = &self.hooks_path;
+            problems.push(format!(
+                "hooks_path: expected a path like /api/projects/{{project}}/hooks, found \"{path}\""
+            ));
         }
         problems
     }
@@ -161,9 +165,7 @@ impl IntdashSource {
             ));
         }
         let occurrence = body.known_again().filter(|_| by_sender);
-        let project = body
-            .project_uuid
-            .unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+        let project = body.project_uuid.unwrap_or_else(|| self.project.clone());
         match body.measurement_uuid.filter(|id| is_id(id)) {
             Some(measurement) if is_id(&project) => {
                 Ok(Message::Events(vec![Event::Measurement(MeasurementRef {
@@ -181,7 +183,8 @@ impl IntdashSource {
 }
 
 /// Ids go into a URL and a subject, so nothing else than a UUID's characters, and the letters that samples use, gets in.
-fn is_id(text: &str) -> bool {
+#[must_use]
+pub fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
@@ -197,6 +200,15 @@ mod tests {
     }
 
     fn open(secret: &str, signature: &str, body: &str) -> Result<Message, Rejection> {
+        opened(&source(), secret, signature, body)
+    }
+
+    fn opened(
+        source: &IntdashSource,
+        secret: &str,
+        signature: &str,
+        body: &str,
+    ) -> Result<Message, Rejection> {
         let mut headers = HeaderMap::new();
         headers.insert(
             "X-Intdash-Signature-256",
@@ -211,7 +223,7 @@ mod tests {
             secrets: &secrets,
             vouched: false,
         };
-        match source().open("i", &delivery, proof)? {
+        match source.open("i", &delivery, proof)? {
             Message::Events(mut events) => {
                 for event in &mut events {
                     if let Event::Measurement(of) = event {
@@ -224,12 +236,12 @@ mod tests {
         }
     }
 
+    fn sign(body: &str) -> String {
+        STANDARD.encode(hmac_sha256(b"s", body.as_bytes()))
+    }
+
     fn signed(body: &str) -> Result<Message, Rejection> {
-        open(
-            "s",
-            &STANDARD.encode(hmac_sha256(b"s", body.as_bytes())),
-            body,
-        )
+        open("s", &sign(body), body)
     }
 
     fn measurement(project: &str, measurement: &str) -> Message {
@@ -311,17 +323,35 @@ mod tests {
     }
 
     #[test]
-    fn a_data_filter_names_float64() {
+    fn a_delivery_without_a_project_means_the_source_s_own() {
+        let mut source = source();
+        source.project = "p7".to_owned();
+        let body = r#"{"resource_type":"measurement","action":"completed","measurement_uuid":"m"}"#;
         assert_eq!(
-            DataFilter::try_from("float64/*".to_owned()).unwrap().id,
-            "*"
+            opened(&source, "s", &sign(body), body),
+            Ok(measurement("p7", "m"))
         );
-        assert_eq!(
-            DataFilter::try_from("float64/1/gnss".to_owned())
-                .unwrap()
-                .id,
-            "1/gnss"
-        );
-        assert!(DataFilter::try_from("int64/*".to_owned()).is_err());
+        assert_eq!(source.own_problems(), [""; 0]);
+        source.project = "../x".to_owned();
+        source.hooks_path = "hooks?x".to_owned();
+        let problems = source.own_problems();
+        assert!(problems[0].starts_with("project: ") && problems[1].starts_with("hooks_path: "));
+    }
+
+    #[test]
+    fn settings_that_are_not_known_are_errors() {
+        for settings in [
+            r#"{"url": "http://x", "filter": "xyz"}"#,
+            r#"{"url": "http://x", "data": "string/*"}"#,
+            r#"{"url": "http://x", "hook_path": "/x"}"#,
+        ] {
+            let read = serde_json::from_str::<IntdashSource>(settings);
+            assert!(read.is_err(), "{settings}");
+        }
+        let source: IntdashSource = serde_json::from_str(
+            r#"{"url": "http://x", "filter": "data_id_filter", "data": ["int64/*"], "project": "p", "hooks_path": "/api/v1/webhook/projects/{project}/hooks"}"#,
+        )
+        .unwrap();
+        assert_eq!(source.filter, Spelling::DataIdFilter);
     }
 }

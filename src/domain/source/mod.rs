@@ -1,5 +1,6 @@
 //! A configured sender. [`Source::open`] is the only door: an event cannot exist unless its delivery was opened here.
 
+pub mod data_filter;
 pub mod generic;
 pub mod intdash;
 pub mod rule;
@@ -175,7 +176,7 @@ impl Source {
             }
             Self::Intdash(source) => {
                 url("url", &source.url);
-                problems.extend(source.trigger_problems());
+                problems.extend(source.own_problems());
             }
             Self::Generic(source) => problems.extend(source.problems()),
         }
