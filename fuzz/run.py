@@ -79,7 +79,9 @@ Written by `FUZZ_SECONDS={SECONDS} make fuzz`: {total:,} executions in {minutes:
 {rows}
 A target fails where it panics, where an input takes five seconds, where the process has more than 256 MiB, where what is Rust of it has more
 than 32 MiB at any moment, or where what it asserts is not so: nobody without the secret is believed, whatever is written can be read again, no
-key is longer than any can be, no answer has a status that is not known. Inputs are up to {LONGEST // 1024} KiB. An input that failed once is a test.
+key is longer than any can be. Inputs are up to {LONGEST // 1024} KiB.
+
+Not fuzzed: what is outside of `src/domain`, that is the reading of Lambda's events and of intdash's lines of data.
 """
 
 
