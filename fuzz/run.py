@@ -81,7 +81,8 @@ A target fails where it panics, where an input takes five seconds, where the pro
 than 32 MiB at any moment, or where what it asserts is not so: nobody without the secret is believed, whatever is written can be read again, no
 key is longer than any can be. Inputs are up to {LONGEST // 1024} KiB.
 
-Not fuzzed: what is outside of `src/domain`, that is the reading of Lambda's events and of intdash's lines of data.
+Not fuzzed: what is outside of `src/domain`. Of that only the reading of Lambda's events faces senders, behind a gateway that writes them; a
+property test in `src/lambda.rs` gives it any strings.
 """
 
 

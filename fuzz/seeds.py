@@ -21,7 +21,7 @@ SigningCertURL SubscribeURL SignatureVersion MessageId Message Signature https:/
 header prefix separator encoding hex base64 base64url algorithm sha1 sha256 sha512 signed {body} {timestamp} {id} key_prefix
 timestamp_header timestamp_prefix tolerance id_header id_field event_header event_field /id
 version delivery work kind mirror summary audit source key received headers from method Root=1-65a0c8d2-0123456789abcdef01234567;Sampled=1
-flavor vk minio ceph aws endpoint region buckets prefix include exclude deletes keep hold count share storage_class notify url path trigger
+flavor vk minio ceph aws endpoint region buckets name basetime max_elapsed_time sequences expected_data_points received_data_points int64 time prefix include exclude deletes keep hold count share storage_class notify url path trigger
 verify topics generic secrets keys access_key_id secret_access_key url_key api_token verify_token
 NotificationConfiguration SimpleTopicConfiguration Id Url Filter S3Key FilterRule <!--  --> <![CDATA[ ]]> &amp; &#x0; <?xml <!DOCTYPE
 \\u0000 \\ud800 1e999 -0 null true [] {}
@@ -100,6 +100,19 @@ def of(target):
         signed = vectors()["intdash_signature"]
         yield from (letter + body for letter in "a" for body in all_bodies)
         yield from (f"b{one['signature']}\n{one['body']}" for one in signed)
+    elif target == "points":
+        of = {"time": 1735086230972454000, "measurement_uuid": "m", "created_at": "2024-12-25T00:23:50Z"}
+        lines = [
+            of | {"data_type": "float64", "data_id": "1/a", "data": {"d": "QF7dLxqfvnc="}},
+            of | {"data_type": "int64", "data_name": "1/b", "data": {"d": "AAAAAAAAAAc="}, "time": "2024-12-25T00:23:50.972454Z"},
+            of | {"data_type": "float64/x", "data_id": "1/c", "data": {"d": "f/AAAAAAAAA="}},
+            of | {"data_type": "string", "data_id": "1/d", "data": {"d": "aGk="}},
+            of | {"data_type": "1", "data_id": "1/e", "data": {"s": "$GNRMC"}},
+        ]
+        facts = {"name": "n", "basetime": "2024-12-25T00:23:50Z", "max_elapsed_time": 7, "sequences": {"expected_data_points": 5, "received_data_points": 4}}
+        for head in ('"*/*"\n' + json.dumps(facts), '["float64/1/*","int64/*"]\n', "\n{}"):
+            yield "\n".join([head, *map(json.dumps, lines)])
+            yield "\n".join([head, vectors()["intdash_data_error_line"]])
     elif target == "generic":
         yield from generic()
     elif target == "template":

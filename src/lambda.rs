@@ -230,8 +230,11 @@ fn parse(event: &str) -> Result<Invocation, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::Invocation::{HttpV2, RestV1};
     use super::request::HTTP_API_WAITS;
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -271,5 +274,41 @@ mod tests {
         );
         let told = refused(r#"{"hookwork":"release","source":"vk"}"#);
         assert!(told.contains("missing field `bucket`"), "{told}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_gateway_hands_over_is_read_or_refused(
+            path in "(/[ -~]{0,20}|.{0,20})", query in ".{0,20}", name in "[a-zA-Z-]{0,9}|.{0,5}", value in ".{0,20}",
+            body in ".{0,40}", encoded: bool, ip in "([0-9]{1,3}\\.){3}[0-9]{1,3}|.{0,20}", method in "[A-Z]{0,9}|.{0,5}", rest: bool,
+        ) {
+            let event = if rest {
+                json!({
+                    "resource": "/{proxy+}", "path": path, "httpMethod": method, "headers": {&name: value}, "multiValueHeaders": {name: [value]},
+                    "queryStringParameters": {&query: value}, "multiValueQueryStringParameters": {&query: [value]}, "body": body,
+                    "isBase64Encoded": encoded, "requestContext": {"stage": path, "path": path, "domainName": value, "identity": {"sourceIp": ip}},
+                })
+            } else {
+                json!({
+                    "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": {name: value}, "body": body,
+                    "isBase64Encoded": encoded, "requestContext": {
+                        "domainName": value, "stage": path, "timeEpoch": 0, "http": {"method": method, "path": path, "sourceIp": ip},
+                    },
+                })
+            };
+            let (HttpV2(http) | RestV1(http)) = (match parse(&event.to_string()) {
+                Ok(read) => read,
+                Err(_) => return Ok(()),
+            }) else {
+                panic!("{event} is a request")
+            };
+            prop_assert!(http.body.len() <= body.len());
+            if !encoded {
+                prop_assert_eq!(&http.body[..], body.as_bytes());
+            }
+            prop_assert_eq!(http.from.is_some(), ip.parse::<std::net::IpAddr>().is_ok());
+            let uri: Result<::http::Uri, _> = as_uri(&http.target).parse();
+            prop_assert!(uri.is_ok() || !http.target.starts_with('/') || http.target.contains('#'));
+        }
     }
 }
