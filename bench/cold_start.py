@@ -196,7 +196,7 @@ def report(runs, arguments):
     print()
     rows = []
     for name in runs:
-        for event, what in [("intdash-completed", "1 handshake, 1 request"), ("vk-created", "2 handshakes, 3 requests")]:
+        for event, what in [("intdash-completed", "1 handshake, 2 requests"), ("vk-created", "2 handshakes, 3 requests")]:
             if name in columns[event]:
                 keys = [event, f"{event} cpu", f"{event} again", f"{event} again cpu"]
                 rows.append([f"{name}: {what}", *(spread(columns[key][name]) for key in keys)])
