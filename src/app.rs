@@ -116,9 +116,6 @@ impl App {
         if !source.from().allow(delivery.from) {
             return Err(Refusal::Rejected(Rejection::Forbidden));
         }
-        if !source.answers(&delivery.method) {
-            return Err(Refusal::Rejected(Rejection::Method));
-        }
         let secrets = self.secrets.get().await;
         let mut opened = self.open(name, source, url_key, &delivery, &secrets).await;
         if let Err(
@@ -138,7 +135,8 @@ impl App {
             }
             Message::Events(events) => {
                 if events.iter().any(|event| !plan(event).is_empty()) {
-                    self.keep(name, source, &delivery).await;
+                    let kept = self.keep(name, source, &delivery, &events).await;
+                    kept.map_err(Refusal::Failed)?;
                 }
                 let cause = Cause::new(delivery.id, trace);
                 Ok(self.work(events, cause, deadline).await)
@@ -157,25 +155,29 @@ impl App {
         secrets: &Secrets,
     ) -> Result<Message, Refusal> {
         let known = secrets.of(name);
+        let guard = known.and_then(|known| known.url_key.as_ref());
+        // First of all, so that nothing else tells whether there is such a source.
+        if guard.is_some_and(|key| !url_key.is_some_and(|claimed| key.is(claimed))) {
+            return Err(Refusal::Rejected(Rejection::Unknown));
+        }
+        if !source.answers(&delivery.method) {
+            return Err(Refusal::Rejected(Rejection::Method));
+        }
         let works = self.queue.is_none();
         let lacking = source.missing_to_open(known);
         if let Some(wants) = lacking.or_else(|| source.missing_to_work(known).filter(|_| works)) {
             return Err(Refusal::Failed(missing(name, wants)));
         }
+        let unguarded = guard.is_none();
         let known = known.cloned().unwrap_or_default();
-        // It may have one that we do not know of.
-        if known.url_key.is_none() && !source.proves() && secrets.doubtful(name) {
-            return Err(Refusal::Failed(missing(
-                name,
-                "its secrets: they cannot be read",
-            )));
+        // There may be a key, or a secret, that we do not know of.
+        let keyless = unguarded && !source.proves() && secrets.doubtful(name);
+        let tokenless = source.may_prove() && known.secrets.is_empty() && secrets.partial();
+        if keyless || tokenless {
+            let wants = "its secrets: they cannot be read";
+            return Err(Refusal::Failed(missing(name, wants)));
         }
-        let right = match (&known.url_key, url_key) {
-            (None, None) => true,
-            (Some(secret), Some(claimed)) => secret.is(claimed),
-            _ => false,
-        };
-        if !right {
+        if unguarded && url_key.is_some() {
             return Err(Refusal::Rejected(Rejection::Unknown));
         }
         let vouched = match source.claim(delivery) {

@@ -42,9 +42,9 @@ pub struct Config {
     pub secrets: SecretsFrom,
     /// Where objects are mirrored to; there when a source of kind `s3` is.
     pub backup_bucket: Option<String>,
-    /// Where uploads leave their ledgers; without one a copy that was cut short starts anew.
+    /// Where ledgers, audits, deliveries and what is done once leave their marks; without one a copy that was cut short starts anew.
     pub state_bucket: Option<String>,
-    /// Where notices go; there when a source of kind `intdash` is, or a bucket whose outcomes are published.
+    /// Where notices go; there when a source of kind `intdash` or `generic` is, or a bucket whose outcomes are published.
     pub topic_arn: Option<String>,
     /// Where jobs are sent; without one they are performed before the answer.
     pub queue_url: Option<String>,
@@ -162,6 +162,15 @@ impl Config {
             }
             Source::Intdash(_) | Source::Generic(_) => None,
         });
+        let echoing = sources.iter().find(|(_, source)| match source {
+            Source::Generic(source) => topic_arn
+                .as_ref()
+                .is_some_and(|arn| source.topics.contains(arn)),
+            _ => false,
+        });
+        if let Some((name, _)) = echoing {
+            problems.push(format!("SOURCES: {name}: topics: has SNS_TOPIC_ARN in it: what it delivers would be published to it again, for ever"));
+        }
         if let (Some(bucket), None) = (notifying, &topic_arn) {
             problems.push(format!("SNS_TOPIC_ARN is not set: {bucket} has \"notify\": true and needs a topic to publish to"));
         }

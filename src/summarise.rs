@@ -1,7 +1,7 @@
 //! Summarises a measurement and publishes the notice.
 
 use crate::clients::bucket::Bucket;
-use crate::clients::error::CallError;
+use crate::clients::error::{CallError, Kind};
 use crate::clients::intdash::Intdash;
 use crate::clients::topic::Topic;
 use crate::domain::event::MeasurementRef;
@@ -28,8 +28,15 @@ pub async fn publish(
     topic: &Topic,
     state: Option<&Bucket>,
 ) -> Result<Summary, WorkError> {
-    let facts = server.facts(of, token).await;
-    let facts = facts.map_err(WorkError::Intdash)?;
+    // They are an ornament: what another attempt would not mend is no reason for no summary.
+    let (facts, unread) = match server.facts(of, token).await {
+        Ok(facts) => (facts, false),
+        Err(error) if matches!(error.kind, Kind::Refused | Kind::BadAnswer) => {
+            tracing::warn!(measurement = of.measurement, %error, "a measurement's own facts cannot be read");
+            (None, true)
+        }
+        Err(error) => return Err(WorkError::Intdash(error)),
+    };
     let mut summary = Summary::default();
     let fetched = server
         .points(of, settings, token, |point| summary.take(point))
@@ -39,6 +46,7 @@ pub async fn publish(
         of,
         settings,
         facts: facts.as_ref(),
+        unread,
         summary: &summary,
     };
     let kept = match (done.too_long(), state) {

@@ -47,6 +47,7 @@ fuzz_target!(|data: &[u8]| {
         of: &of,
         settings: &settings,
         facts: facts.as_ref(),
+        unread: false,
         summary: &summary,
     };
     let notice = Notice::of_summary(&done, None);

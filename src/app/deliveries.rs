@@ -3,6 +3,7 @@
 
 use super::App;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
+use crate::domain::event::Event;
 use crate::domain::job::{Cause, Outcome};
 use crate::domain::reconcile::Condition;
 use crate::domain::record::{HEAD_MAX, Record};
@@ -16,13 +17,24 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 impl App {
-    /// Keeps a delivery, before it is acknowledged. Where that fails its work is done all the same: it can then not be received
-    /// again from here.
-    pub(super) async fn keep(&self, name: &str, source: &Source, delivery: &Delivery) {
-        let Some(state) = &self.state else { return };
+    /// Keeps a delivery, before it is acknowledged. Where that fails its work is done all the same, unless a part of it would be
+    /// nowhere: it can then not be received again from here.
+    ///
+    /// # Errors
+    /// It was not kept, and is longer than what is published of it.
+    pub(super) async fn keep(
+        &self,
+        name: &str,
+        source: &Source,
+        delivery: &Delivery,
+        events: &[Event],
+    ) -> Result<(), WorkError> {
+        let Some(state) = &self.state else {
+            return Ok(());
+        };
         let secret = match source {
             // Its events are hints: the origin itself can be asked again.
-            Source::S3(_) => return,
+            Source::S3(_) => return Ok(()),
             Source::Intdash(_) => None,
             Source::Generic(source) => source.verify.secret_header(),
         };
@@ -30,7 +42,14 @@ impl App {
         let place = Record::place(delivery.id);
         if let Err(error) = state.create_file(&place, record.to_bytes()).await {
             tracing::error!(delivery.id = %delivery.id, source = name, %error, "a delivery was not kept");
+            if events
+                .iter()
+                .any(|event| matches!(event, Event::Forward(of) if of.body.is_cut()))
+            {
+                return Err(WorkError::State(error));
+            }
         }
+        Ok(())
     }
 
     /// Receives a delivery again that was kept: neither its time nor its id counts any more, and what it was proven by is not asked

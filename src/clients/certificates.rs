@@ -28,7 +28,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const CERTIFICATES_MAX: usize = 8;
 /// How long a failure is remembered, so that not every forged delivery makes us call out.
 const FAILURE_LIFE: Duration = Duration::from_secs(10);
-/// How many failures are remembered. While there are as many, nothing that is not known is fetched.
+/// How many failures are remembered; certificates are fetched one at a time all the same.
 const FAILURES_MAX: usize = 16;
 
 /// A certificate; none where its place holds none.
@@ -117,9 +117,6 @@ impl Certificates {
         if let Some(fetched) = self.known(url) {
             return fetched;
         }
-        if self.failures() >= FAILURES_MAX {
-            return busy("too many certificates could not be fetched a moment ago");
-        }
         let fetched = self.fetch(url).await;
         self.keep(url, fetched.clone());
         fetched
@@ -133,11 +130,6 @@ impl Certificates {
         found.map(|one| one.fetched.clone())
     }
 
-    fn failures(&self) -> usize {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().filter(|one| !one.holds()).count()
-    }
-
     fn keep(&self, url: &str, fetched: Fetched) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.push(Known {
@@ -145,10 +137,13 @@ impl Certificates {
             since: Instant::now(),
             fetched,
         });
-        if known.iter().filter(|one| one.holds()).count() > CERTIFICATES_MAX
-            && let Some(oldest) = known.iter().position(Known::holds)
-        {
-            known.remove(oldest);
+        // Of each sort the oldest goes: forged deliveries can crowd out neither the real certificates nor their fetching.
+        for (holds, max) in [(true, CERTIFICATES_MAX), (false, FAILURES_MAX)] {
+            if known.iter().filter(|one| one.holds() == holds).count() > max
+                && let Some(oldest) = known.iter().position(|one| one.holds() == holds)
+            {
+                known.remove(oldest);
+            }
         }
     }
 

@@ -23,6 +23,9 @@ const FACTS_MAX: usize = 1 << 20;
 /// How long the stream may stand still.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The cause of a refusal by 403.
+const FORBIDDEN: &str = "status 403";
+
 /// How often the stream is tried to be opened.
 const ATTEMPTS: u32 = 3;
 
@@ -57,6 +60,11 @@ impl Intdash {
         );
         let response = match self.get(&place, token).await {
             Err(error) if error.kind == Kind::NotFound => return Ok(None),
+            // The token may be one for data alone; one that is not let in at all is refused there, too.
+            Err(mut error) if error.cause == FORBIDDEN => {
+                error.kind = Kind::Refused;
+                return Err(error);
+            }
             response => response?,
         };
         let error = |kind, cause: String| CallError::new(kind, "GET", place.as_str(), cause);
@@ -161,9 +169,8 @@ impl Intdash {
             let failed = match self.https.call(request).await {
                 Ok(response) => match response.status().as_u16() {
                     200 => return Ok(response),
-                    status @ (401 | 403) => {
-                        return Err(error(Kind::Denied, format!("status {status}")));
-                    }
+                    403 => return Err(error(Kind::Denied, FORBIDDEN.to_owned())),
+                    401 => return Err(error(Kind::Denied, "status 401".to_owned())),
                     404 => return Err(error(Kind::NotFound, "status 404".to_owned())),
                     status @ (429 | 500..) => error(Kind::Unknown, format!("status {status}")),
                     status => return Err(error(Kind::Refused, format!("status {status}"))),

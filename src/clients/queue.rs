@@ -11,7 +11,8 @@ use aws_sdk_sqs::types::{
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Duration;
 
-/// SQS takes this many messages in one call. Ten jobs are far from the bytes that it takes: a key has 1,024 at most.
+/// SQS takes this many messages in one call. Ten jobs are far from the bytes that it takes: a key has 1,024 at
+/// most, and of what is handed on, which may be nearly all of them, a delivery has one.
 const BATCH: usize = 10;
 /// Calls at a time for the messages of one delivery.
 const CALLS_AT_A_TIME: usize = 16;

@@ -68,6 +68,23 @@ fn lists_every_problem_at_once() {
 }
 
 #[test]
+fn what_would_come_round_for_ever_is_an_error() {
+    let found = |topic: &str| {
+        let arn = "arn:aws:sns:us-east-1:123456789012:notices";
+        let sources =
+            format!(r#"{{"s":{{"kind":"generic","verify":"sns","topics":["{topic}"]}}}}"#);
+        Config::from_lookup(|key| match key {
+            "SOURCES" => Some(sources.clone()),
+            "SNS_TOPIC_ARN" => Some(arn.to_owned()),
+            _ => None,
+        })
+    };
+    let round = found("arn:aws:sns:us-east-1:123456789012:notices").unwrap_err();
+    assert!(round.to_string().contains("again, for ever"), "{round}");
+    assert!(found("arn:aws:sns:us-east-1:123456789012:others").is_ok());
+}
+
+#[test]
 fn what_would_vanish_or_leak_is_an_error() {
     let intdash = |url: &str| format!(r#""i":{{"kind":"intdash","url":"{url}"}}"#);
     let found = |sources: &str, more: &[(&str, &str)]| {

@@ -7,7 +7,7 @@ use std::fmt;
 use uuid::Uuid;
 
 /// The name of a delivery in answers and logs: a UUIDv7, so that ids sort by time of receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveryId(pub Uuid);
 
 impl fmt::Display for DeliveryId {

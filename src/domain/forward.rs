@@ -1,6 +1,6 @@
 //! A delivery that is handed on as it came: published to the topic, with what it calls itself.
 
-use super::delivery::DeliveryId;
+use super::delivery::{Delivery, DeliveryId};
 use super::notice::Notice;
 use super::scheme::Named;
 use super::signature::sha256;
@@ -27,6 +27,9 @@ pub struct Forward {
     pub occurrence: Option<String>,
     /// What it says.
     pub body: Body,
+    /// Which delivery it is, where no occurrence tells: two that read the same are two. Not of the wire, which names it already.
+    #[serde(skip)]
+    pub delivery: Option<DeliveryId>,
 }
 
 /// A body in the characters that SQS and SNS take.
@@ -52,17 +55,26 @@ pub enum Body {
 }
 
 impl Forward {
-    /// Of a delivery of this source with this body.
+    /// Of a delivery of this source.
     #[must_use]
-    pub fn new(source: &str, named: Named, occurrence: Option<String>, body: &[u8]) -> Self {
+    pub fn new(source: &str, named: Named, occurrence: Option<String>, of: &Delivery) -> Self {
         let short = |name: String| name[..name.floor_char_boundary(NAME_MAX)].to_owned();
         Self {
             source: source.to_owned(),
             event: named.event.map(short),
             id: named.id.map(short),
+            body: Body::of(&of.body),
+            delivery: None,
             occurrence,
-            body: Body::of(body),
         }
+        .of_delivery(of.id)
+    }
+
+    /// The same, of this delivery.
+    #[must_use]
+    pub fn of_delivery(mut self, id: DeliveryId) -> Self {
+        self.delivery = self.occurrence.is_none().then_some(id);
+        self
     }
 }
 
@@ -177,7 +189,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(body: &[u8]) -> Forward {
-        Forward::new("s", Named::default(), None, body)
+        let delivery = Delivery::post(http::HeaderMap::new(), body.to_vec());
+        Forward::new("s", Named::default(), None, &delivery)
     }
 
     #[test]

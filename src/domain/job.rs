@@ -143,7 +143,9 @@ impl Job {
                 occurrence,
             }),
             WireWork::Audit { source, origin } => Self::Audit(OriginRef { source, origin }),
-            WireWork::Forward(forward) => Self::Forward(forward),
+            WireWork::Forward(forward) => {
+                Self::Forward(forward.of_delivery(DeliveryId(wire.delivery)))
+            }
         };
         Ok((job, DeliveryId(wire.delivery)))
     }

@@ -1,11 +1,11 @@
 //! One field of a JSON text, found without a tree of all the others: a body of 6 MiB would be ten times that in memory.
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The text of a field of `json`, which `pointer` names as RFC 6901 does (`/event/type`; of objects only): a string
+/// The text of a field of `json`, which `pointer` names as RFC 6901 does (`/event/type`, `/events/0/id`): a string
 /// without its quotes, a number as it is written. None where it is not there, or is neither.
 #[must_use]
 pub fn field(json: &[u8], pointer: &str) -> Option<String> {
@@ -31,7 +31,7 @@ impl<'de> DeserializeSeed<'de> for Member<'_> {
     type Value = Option<&'de RawValue>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -39,7 +39,24 @@ impl<'de> Visitor<'de> for Member<'_> {
     type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("an object or an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut before: Option<usize> = self.0.parse().ok();
+        let mut found = None;
+        while let Some(left) = before {
+            if left == 0 {
+                found = list.next_element()?;
+                break;
+            }
+            if list.next_element::<IgnoredAny>()?.is_none() {
+                break;
+            }
+            before = left.checked_sub(1);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(found)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -64,14 +81,16 @@ mod tests {
 
     #[test]
     fn finds_strings_and_numbers_and_nothing_else() {
-        let json = br#"{"id": "a\"b", "n": -7.50, "event": {"type": "push", "a/b": "slash"}, "list": [1], "no": null, "yes": true}"#;
+        let json = br#"{"id": "a\"b", "n": -7.50, "event": {"type": "push", "a/b": "slash"}, "list": [1], "deep": [0, {"x": "y"}], "no": null, "yes": true}"#;
         let found = |pointer| field(json, pointer);
         assert_eq!(found("/id").as_deref(), Some("a\"b"));
         assert_eq!(found("/n").as_deref(), Some("-7.50"));
         assert_eq!(found("/event/type").as_deref(), Some("push"));
         assert_eq!(found("/event/a~1b").as_deref(), Some("slash"));
+        assert_eq!(found("/list/0").as_deref(), Some("1"));
+        assert_eq!(found("/deep/1/x").as_deref(), Some("y"));
         for nothing in [
-            "", "id", "/", "/list", "/list/0", "/no", "/yes", "/event", "/id/x",
+            "", "id", "/", "/list", "/list/1", "/no", "/yes", "/event", "/id/x",
         ] {
             assert_eq!(found(nothing), None, "{nothing}");
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// SNS takes this many bytes of a message, its attributes among them.
 const MESSAGE_MAX: usize = 256 * 1024;
-/// What is left of them for the attributes: four of the longest value, with their names and types, and some numbers.
+/// What is left of them for the attributes: six of the longest value, with their names and types, and some numbers.
 const ATTRIBUTES_MAX: usize = 2 * 1024;
 /// The longest text of a notice, in bytes.
 pub const TEXT_MAX: usize = MESSAGE_MAX - ATTRIBUTES_MAX;
@@ -43,6 +43,8 @@ pub struct Summarised<'a> {
     pub settings: &'a IntdashSource,
     /// The measurement's own facts, where the server has them.
     pub facts: Option<&'a Facts>,
+    /// Whether the server has some that could not be read.
+    pub unread: bool,
     /// The statistics.
     pub summary: &'a Summary,
 }
@@ -171,9 +173,14 @@ impl Summarised<'_> {
         let asked_for = self.settings.data.shown();
         let asked_for = (self.settings.filter != Spelling::None).then_some(asked_for.as_str());
         let facts = self.facts;
-        facts.map_or(Vec::new(), |facts| {
+        let mut remarks = facts.map_or(Vec::new(), |facts| {
             facts.remarks(self.summary.points(), asked_for)
-        })
+        });
+        if self.unread {
+            let unread = "The measurement's own facts could not be read: whether all of its points were is not known.";
+            remarks.push(unread.to_owned());
+        }
+        remarks
     }
 
     /// The JSON with every row, where that is too long for a notice.

@@ -137,10 +137,22 @@ impl Secrets {
         }
     }
 
-    /// Whether more may guard this source than is known.
+    /// Whether this source may have an entry that is not known. Of one that has an entry in what could be read, that is all.
     #[must_use]
     pub fn doubtful(&self, source: &str) -> bool {
-        self.partial || self.unread.contains(source)
+        let missing = self.partial && !self.known.contains_key(source);
+        missing || self.unread.contains(source)
+    }
+
+    /// Whether there are secrets of which nothing could be read yet.
+    #[must_use]
+    pub fn partial(&self) -> bool {
+        self.partial
+    }
+
+    /// The names of all entries.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(String::as_str)
     }
 }
 

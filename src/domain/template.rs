@@ -47,9 +47,8 @@ pub struct Template {
     /// What the time begins with, where it is one of several values in that header, such as `t=`.
     #[serde(default)]
     timestamp_prefix: String,
-    /// How far that time may be from ours, in seconds, before or after.
-    #[serde(default = "tolerance")]
-    tolerance: u64,
+    /// How far that time may be from ours, in seconds, before or after; by default 300.
+    tolerance: Option<u64>,
     /// The header that has the delivery's id.
     #[serde(default, with = "maybe_header_name")]
     pub id_header: Option<HeaderName>,
@@ -60,10 +59,6 @@ pub struct Template {
     pub event_header: Option<HeaderName>,
     /// The field of the body that has the event's type, as a JSON pointer such as `/type`.
     pub event_field: Option<String>,
-}
-
-fn tolerance() -> u64 {
-    TOLERANCE
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -203,16 +198,24 @@ impl Template {
     pub fn key(&self, secret: &Secret) -> Option<Vec<u8>> {
         let text = secret.expose();
         let text = text.strip_prefix(&self.key_prefix).unwrap_or(text);
-        match self.key {
+        let key = match self.key {
             Key::Raw => Some(text.as_bytes().to_vec()),
-            Key::Base64 => BASE64.decode(text).ok().filter(|key| !key.is_empty()),
-        }
+            Key::Base64 => BASE64.decode(text).ok(),
+        };
+        // Anybody could sign with an empty one.
+        key.filter(|key| !key.is_empty())
     }
 
     /// What of a secret's form is expected, where it has one.
     #[must_use]
     pub fn wants(&self) -> Option<&'static str> {
-        (self.key == Key::Base64).then_some("secrets in base64 (the signing secrets)")
+        match self.key {
+            Key::Base64 => Some("secrets in base64 (the signing secrets)"),
+            Key::Raw if !self.key_prefix.is_empty() => {
+                Some("secrets of more than their prefix (the signing secrets)")
+            }
+            Key::Raw => None,
+        }
     }
 
     /// The values in a header that begin with this prefix, without it.
@@ -243,9 +246,9 @@ impl Template {
     fn is_fresh(&self, timestamp: &str, received: u64) -> bool {
         let plain = timestamp.bytes().all(|byte| byte.is_ascii_digit());
         plain
-            && timestamp
-                .parse::<u64>()
-                .is_ok_and(|signed| signed.abs_diff(received) <= self.tolerance)
+            && timestamp.parse::<u64>().is_ok_and(|signed| {
+                signed.abs_diff(received) <= self.tolerance.unwrap_or(TOLERANCE)
+            })
     }
 
     /// What cannot be meant, a sentence each.
@@ -264,6 +267,23 @@ impl Template {
         }
         if signs(Piece::Id) && self.id_header.is_none() {
             problems.push("signed has {id}: id_header must say where it is".to_owned());
+        }
+        let timed = self.tolerance.is_some() || !self.timestamp_prefix.is_empty();
+        if timed && self.timestamp_header.is_none() {
+            problems.push("tolerance and timestamp_prefix want a timestamp_header: without one no time is looked at".to_owned());
+        }
+        for (what, twice) in [
+            ("id", self.id_header.is_some() && self.id_field.is_some()),
+            (
+                "event",
+                self.event_header.is_some() && self.event_field.is_some(),
+            ),
+        ] {
+            if twice {
+                problems.push(format!(
+                    "{what}_header and {what}_field: expected one of them"
+                ));
+            }
         }
         for (name, pointer) in [
             ("id_field", &self.id_field),

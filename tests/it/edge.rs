@@ -243,10 +243,10 @@ async fn a_test_event_is_200() {
 
 #[tokio::test]
 async fn a_source_without_its_secret_refuses_and_the_others_go_on() {
-    for missing in [
-        json!({}),
-        json!({"vk": {}}),
-        json!({"vk": {"url_key": "x"}}),
+    for (missing, path) in [
+        (json!({}), "/hooks/vk"),
+        (json!({"vk": {}}), "/hooks/vk"),
+        (json!({"vk": {"url_key": "x"}}), "/hooks/vk/x"),
     ] {
         let world = World::with(|s3_url, intdash_url| {
             let mut secrets = missing;
@@ -254,7 +254,7 @@ async fn a_source_without_its_secret_refuses_and_the_others_go_on() {
             (json!({"vk": vk(s3_url, json!({})), "intdash": {"kind": "intdash", "url": intdash_url}}), secrets)
         })
         .await;
-        let answer = world.deliver([created("a")]).await;
+        let answer = world.post(path, delivery([created("a")])).await;
         assert_eq!(
             (answer.status, answer.json()["outcomes"].clone()),
             (500, json!([]))

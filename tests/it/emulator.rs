@@ -137,7 +137,7 @@ fn a_wrong_environment_stops_the_start_with_one_message_that_lists_every_problem
         ("LOG_LEVEL", "loud"),
     ];
     let message = "5 problems in the settings:
-  - SOURCES: a: unknown variant `nats`, expected `s3` or `intdash`
+  - SOURCES: a: unknown variant `nats`, expected one of `s3`, `intdash`, `generic`
   - SOURCES: b: url: expected an http or https URL, found \"ftp://x\"
   - SECRETS and SECRETS_ARN are both set: set one
   - SNS_TOPIC_ARN is not set: source b is of kind intdash and needs a topic to publish to

@@ -138,6 +138,10 @@ async fn a_store_that_fails_changes_the_fate_of_no_delivery() {
         ["published"],
         "twice rather than never"
     );
+    // But for one of which a part would then be nowhere.
+    let long = "\"".repeat(200_000);
+    let failed = world.send(push("8", &long)).await;
+    assert_eq!((failed.status, world.topic.notices().len()), (500, 2));
     world.faults.clear();
     assert_eq!(world.send(push("7", "{}")).await.outcomes(), ["published"]);
     assert_eq!(world.send(push("7", "{}")).await.outcomes(), ["ignored"]);

@@ -119,7 +119,7 @@ impl App {
             None => tell(Check::warn(
                 "state",
                 "STATE_BUCKET is not set",
-                "without one a large copy that was cut short starts anew, and there are no audits",
+                "without one a large copy that was cut short starts anew, there are no audits, a delivery that comes twice is published twice, and none can be replayed",
             )),
         }
         self.queues(tell).await;
@@ -167,6 +167,16 @@ impl App {
             });
         }
         let secrets = self.secrets.get().await;
+        let strangers = secrets
+            .names()
+            .filter(|name| *name != "inbox" && !self.sources.contains_key(*name));
+        for name in strangers {
+            tell(Check::warn(
+                format!("secrets of {name}"),
+                "there is no source of this name",
+                "a misspelt name leaves the source that is meant without them",
+            ));
+        }
         for (name, source) in &self.sources {
             let what = format!("source {name}: secrets");
             let known = secrets.of(name);
@@ -190,6 +200,15 @@ impl App {
                     "verify is \"none\", and there is no url_key",
                     "whoever knows the URL can publish to the topic: choose a long random url_key",
                 ),
+                (None, Source::Generic(found))
+                    if found.verify.is_sns() && found.topics.is_empty() =>
+                {
+                    Check::warn(
+                        what,
+                        "topics is empty: nothing that SNS delivers is believed",
+                        "name the ARNs of the topics in SOURCES",
+                    )
+                }
                 (None, _) => Check::pass(what, "has what it wants"),
             });
         }

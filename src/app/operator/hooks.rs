@@ -4,6 +4,7 @@ use super::super::{App, missing};
 use crate::clients::hooks::Notifications;
 use crate::domain::event::{OriginRef, bucket_of};
 use crate::domain::notification::{Hook, Merged, merged};
+use crate::domain::secrets::SourceSecrets;
 use crate::domain::signature::{Secret, hmac_sha256};
 use crate::domain::source::Source;
 use crate::domain::source::intdash::SIGNATURE_HEADER;
@@ -110,9 +111,16 @@ impl App {
     pub(super) async fn with_url_key(&self, source: &str, url: &str) -> Result<Url, String> {
         // Whatever it is, it may have a secret in it.
         let parsed = url::Url::parse(url).map_err(|error| format!("--url is no URL: {error}"))?;
+        if parsed.path().len() > 1 && parsed.path().ends_with('/') {
+            return Err("the URL ends in a slash, and the function has no such route".to_owned());
+        }
         let secrets = self.secrets.get().await;
-        let known = secrets.of(source);
-        let known = known.ok_or_else(|| missing(source, "an entry in the secrets").to_string())?;
+        let nothing = SourceSecrets::default();
+        let known = match (secrets.of(source), self.sources.get(source)) {
+            (Some(known), _) => known,
+            (None, Some(found)) if found.missing_to_open(None).is_none() => &nothing,
+            (None, _) => return Err(missing(source, "an entry in the secrets").to_string()),
+        };
         let Some(key) = &known.url_key else {
             let hidden = url
                 .rsplit_once(&format!("/{source}/"))
@@ -179,7 +187,7 @@ impl App {
                 Ok(Signed { url, headers, body })
             }
             Source::Generic(found) => {
-                let secret = match found.verify.is_none() {
+                let secret = match found.verify.is_none() || found.verify.is_sns() {
                     true => Secret::new(""),
                     false => self.signing_secret(source).await?,
                 };

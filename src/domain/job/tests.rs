@@ -60,6 +60,7 @@ fn reads_the_second_version() {
             id: None,
             occurrence: None,
             body,
+            delivery: Some(id()),
         })
     };
     let text = Body::Text {
@@ -114,6 +115,28 @@ fn of_equal_jobs_one_is_done_and_knows_whether_any_was_tried_before() {
         (mirror("b"), cause(2, false)),
     ];
     assert_eq!(once(jobs.into_iter()), expected);
+}
+
+/// Two that read the same and have no id are two; of one that is known again, one is enough.
+#[test]
+fn forwards_are_folded_only_where_an_id_tells() {
+    let forward = |occurrence: Option<&str>, delivery: u128| {
+        let forward = Forward {
+            source: "ci".to_owned(),
+            event: None,
+            id: None,
+            occurrence: occurrence.map(ToOwned::to_owned),
+            body: Body::Empty,
+            delivery: None,
+        };
+        let id = DeliveryId(Uuid::from_u128(delivery));
+        let json = Job::Forward(forward).to_json(id);
+        let (job, delivery) = Job::from_json(&json).unwrap();
+        (job, Cause::new(delivery, None))
+    };
+    let so_many =
+        |of: Option<&str>| once([forward(of, 1), forward(of, 2), forward(of, 2)].into_iter()).len();
+    assert_eq!((so_many(None), so_many(Some("o"))), (2, 1));
 }
 
 #[test]

@@ -85,6 +85,17 @@ pub(super) const TEMPLATES: [(&str, &[&str]); 10] = [
     ),
 ];
 
+/// Those that are no template.
+const OTHERS: [&str; 7] = [
+    "gitlab",
+    "harbor",
+    "bearer",
+    "basic",
+    "secret-header",
+    "sns",
+    "none",
+];
+
 impl Scheme {
     /// The scheme of this name.
     ///
@@ -93,39 +104,41 @@ impl Scheme {
     pub fn named(wanted: &str) -> Result<Self, String> {
         use Form::{Basic, Bearer, BearerOrPlain, Plain};
         let header = |name, form| Proof::Any(vec![Way::Header(name, form)]);
-        let plain: [(&'static str, Proof); 7] = [
-            // docs.gitlab.com, "Webhooks": a token, or a signature as Standard Webhooks has it (18.11 and later).
-            ("gitlab", {
-                let token = Way::Header(HeaderName::from_static("x-gitlab-token"), Plain);
-                Proof::Any(vec![signature(STANDARD_WEBHOOKS), token])
-            }),
-            // goharbor/website, "Configure webhooks": the policy's auth header, verbatim.
-            ("harbor", header(header::AUTHORIZATION, BearerOrPlain)),
-            ("bearer", header(header::AUTHORIZATION, Bearer)),
-            ("basic", header(header::AUTHORIZATION, Basic)),
-            (
-                "secret-header",
-                header(HeaderName::from_static("secret"), Plain),
-            ),
-            ("sns", Proof::Sns),
-            ("none", Proof::None),
-        ];
-        let templates = TEMPLATES.iter().map(|(name, templates)| {
-            let ways = templates.iter().map(|json| signature(json));
-            (*name, Proof::Any(ways.collect()))
-        });
-        let mut names = Vec::new();
-        for (name, proof) in templates.chain(plain) {
-            if name == wanted {
-                return Ok(Self { name, proof });
+        let template = TEMPLATES.iter().find(|(name, _)| *name == wanted);
+        let other = OTHERS.iter().find(|name| **name == wanted);
+        let (name, proof) = match (template, other) {
+            (Some((name, templates)), _) => {
+                let ways = templates.iter().map(|json| signature(json));
+                (*name, Proof::Any(ways.collect()))
             }
-            names.push(name);
-        }
-        names.sort_unstable();
-        Err(format!(
-            "verify: expected a template (an object) or one of {}, found \"{wanted}\"",
-            names.join(", ")
-        ))
+            (None, Some(name)) => {
+                let proof = match *name {
+                    // docs.gitlab.com, "Webhooks": a token, or a signature as Standard Webhooks has it (18.11 and later).
+                    "gitlab" => {
+                        let token = Way::Header(HeaderName::from_static("x-gitlab-token"), Plain);
+                        Proof::Any(vec![signature(STANDARD_WEBHOOKS), token])
+                    }
+                    // goharbor/website, "Configure webhooks": the policy's auth header, verbatim. MinIO's `auth_token` likewise.
+                    "harbor" => header(header::AUTHORIZATION, BearerOrPlain),
+                    "bearer" => header(header::AUTHORIZATION, Bearer),
+                    "basic" => header(header::AUTHORIZATION, Basic),
+                    "secret-header" => header(HeaderName::from_static("secret"), Plain),
+                    "sns" => Proof::Sns,
+                    _ => Proof::None,
+                };
+                (*name, proof)
+            }
+            (None, None) => {
+                let mut names: Vec<_> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+                names.extend(OTHERS);
+                names.sort_unstable();
+                return Err(format!(
+                    "verify: expected a template (an object) or one of {}, found \"{wanted}\"",
+                    names.join(", ")
+                ));
+            }
+        };
+        Ok(Self { name, proof })
     }
 }
 

@@ -148,6 +148,19 @@ fn a_delivery_says_what_it_is_called() {
         ("x-github-event", "push"),
     ];
     assert_eq!(named("github", &github, "{}"), of("7", "push", false));
+    let b2 = [("x-bz-event-notification-signature", "")];
+    let b2 = named(
+        "backblaze-b2",
+        &b2,
+        r#"{"events":[{"eventType":"b2:ObjectCreated:Upload"}]}"#,
+    );
+    assert_eq!(b2, of("", "b2:ObjectCreated:Upload", true));
+    let harbor = named(
+        "harbor",
+        &[("authorization", "")],
+        r#"{"type":"PUSH_ARTIFACT"}"#,
+    );
+    assert_eq!(harbor, of("", "PUSH_ARTIFACT", false));
     let stripe = named(
         "stripe",
         &[("stripe-signature", "")],

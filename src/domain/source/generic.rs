@@ -119,7 +119,7 @@ impl GenericSource {
             name,
             named,
             known_again,
-            &delivery.body,
+            delivery,
         ))]))
     }
 

@@ -92,10 +92,16 @@ impl Source {
     #[must_use]
     pub fn proves(&self) -> bool {
         match self {
-            Self::S3(source) => source.must_prove(),
+            Self::S3(source) => source.must_prove() || !source.topics.is_empty(),
             Self::Intdash(_) => true,
             Self::Generic(source) => !source.verify.is_none(),
         }
+    }
+
+    /// Whether its deliveries prove whose they are once it has a secret for that, and do not without.
+    #[must_use]
+    pub fn may_prove(&self) -> bool {
+        matches!(self, Self::S3(source) if source.scheme().is_some())
     }
 
     /// The addresses that it may be delivered from.

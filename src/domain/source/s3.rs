@@ -84,6 +84,10 @@ impl S3Source {
             return Err(Rejection::Unauthentic);
         }
         match self.envelope(delivery) {
+            // Where topics are named nothing else is believed.
+            None if !self.topics.is_empty() && matches!(proof, Proof::Sender { .. }) => {
+                Err(Rejection::Unauthentic)
+            }
             None => self.read(name, &delivery.body, Some(delivery)),
             Some(envelope) => match envelope.open(&self.topics, delivery.received, proof)? {
                 Opened::Published(message) => self.read(name, message.as_bytes(), None),
@@ -127,7 +131,7 @@ impl S3Source {
         Scheme::named(name).ok()
     }
 
-    /// Whether none of its deliveries is opened that does not prove whose it is.
+    /// Whether none of its deliveries is opened that does not prove whose it is by a secret.
     #[must_use]
     pub fn must_prove(&self) -> bool {
         self.flavor == Flavor::B2
@@ -142,9 +146,10 @@ impl S3Source {
     ) -> Result<Message, Rejection> {
         let body = Body::read(body)?;
         let records = match self.flavor {
-            Flavor::B2 => body.events.as_deref(),
-            _ => body.records.as_deref(),
+            Flavor::B2 => &body.events,
+            _ => &body.records,
         };
+        let records = records.as_ref().map(|wire::Records(records)| &records[..]);
         if records.is_some_and(|records| records.len() > RECORDS_MAX) {
             return Err(Rejection::Malformed(format!(
                 "expected at most {RECORDS_MAX} records in a delivery"

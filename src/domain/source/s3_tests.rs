@@ -37,6 +37,29 @@ pub(super) fn open_with(
     source.open("src", &Delivery::post(headers, body.to_string()), proof)
 }
 
+#[test]
+fn where_topics_are_named_nothing_else_is_believed() {
+    let mut source = source("aws", json!({"b": {}}));
+    let bare = json!({"Records": []});
+    assert!(open(&source, &bare).is_ok());
+    source.topics = vec!["arn:aws:sns:us-east-1:123456789012:t".to_owned()];
+    assert_eq!(open(&source, &bare), Err(Rejection::Unauthentic));
+}
+
+#[test]
+fn a_list_without_end_is_refused_and_what_else_is_in_a_record_is_no_matter() {
+    let vk = source("vk", json!({"b": {}}));
+    let long = format!("{{\"Records\":[{}0]}}", "0,".repeat(100_000));
+    assert!(
+        matches!(open(&vk, long), Err(Rejection::Malformed(why)) if why.contains("at most 1000"))
+    );
+    let odd = format!(
+        "{{\"Records\":[{{\"s3\":{{\"z\":[{}[0]]}}}}]}}",
+        "[0],".repeat(100_000)
+    );
+    assert!(matches!(events(&vk, odd)[..], [Event::Malformed(_)]));
+}
+
 pub(super) fn events(source: &S3Source, body: impl ToString) -> Vec<Event> {
     match open(source, body).unwrap() {
         Message::Events(events) => events,

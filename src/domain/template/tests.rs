@@ -144,6 +144,8 @@ fn a_key_may_be_in_base64_after_a_prefix() {
     for secret in ["whsec_+/8=", "whsec_+/8", "+/8="] {
         assert!(of.verifies(&signed, &[Secret::new(secret)]), "{secret}");
     }
+    let raw = template(json!({"header": "x-sig", "encoding": "hex", "key_prefix": "whsec_"}));
+    assert!(raw.key(&Secret::new("whsec_")).is_none() && raw.wants().is_some());
     // What is no key is none: it is never the empty one.
     let empty = delivery(&[("x-sig", &mac(b"", "body"))], "body");
     for secret in ["whsec_!", "whsec_"] {
@@ -187,6 +189,16 @@ fn what_cannot_be_meant_is_an_error_or_a_problem() {
         (json!({"timestamp_header": "x-time"}), "go together"),
         (json!({"signed": "{id}{body}"}), "id_header"),
         (json!({"id_field": "id"}), "a JSON pointer"),
+        (json!({"tolerance": 60}), "want a timestamp_header"),
+        (json!({"timestamp_prefix": "t="}), "want a timestamp_header"),
+        (
+            json!({"id_field": "/id", "id_header": "x-id"}),
+            "id_header and id_field",
+        ),
+        (
+            json!({"event_field": "/type", "event_header": "x-type"}),
+            "event_header and event_field",
+        ),
     ] {
         let mut json = json!({"header": "x-sig", "encoding": "hex"});
         json.as_object_mut()

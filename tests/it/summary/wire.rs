@@ -60,22 +60,28 @@ async fn each_spelling_of_the_filter_finds_the_same() {
 }
 
 #[tokio::test]
-async fn facts_that_cannot_be_had_fail_the_job_but_for_a_404() {
+async fn facts_that_will_never_be_had_are_left_out_and_told_and_a_404_is_not() {
     let world = World::new().await;
     world
         .intdash
         .refuse_next_to("/measurements/", 3, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(world.finish_sample().await.status, 500);
-    world
-        .intdash
-        .refuse_next_to("/measurements/", 1, StatusCode::BAD_REQUEST);
-    assert_eq!(world.finish_sample().await.status, 500);
     assert_eq!(world.topic.notices(), []);
+    for refusal in [StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN] {
+        world.intdash.refuse_next_to("/measurements/", 1, refusal);
+        assert_eq!(world.finish_sample().await.status, 200);
+    }
+    for notice in world.topic.notices() {
+        let told = "The measurement's own facts could not be read";
+        assert!(notice.message.contains(told), "{}", notice.message);
+    }
     world.intdash.set_facts(SAMPLE_MEASUREMENT, None);
     assert_eq!(world.finish_sample().await.status, 200);
-    let mail = world.topic.notices().remove(0).message;
+    let mail = world.topic.notices().remove(2).message;
     assert!(
-        !mail.contains("Name:") && mail.contains("Count:              1,000"),
+        !mail.contains("Name:")
+            && !mail.contains("could not be read")
+            && mail.contains("Count:              1,000"),
         "{mail}"
     );
     // Its data is another matter.

@@ -5,8 +5,10 @@ use crate::domain::event::Event;
 use crate::domain::object::KEY_MAX;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
 /// How a key is spelled on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +87,10 @@ pub(super) const RECORDS_MAX: usize = 1000;
 #[derive(Deserialize)]
 pub(super) struct Body<'a> {
     #[serde(rename = "Records", borrow)]
-    pub(super) records: Option<Vec<&'a RawValue>>,
+    pub(super) records: Option<Records<'a>>,
     /// Backblaze's records.
     #[serde(borrow)]
-    pub(super) events: Option<Vec<&'a RawValue>>,
+    pub(super) events: Option<Records<'a>>,
     #[serde(rename = "Type")]
     pub(super) kind: Option<String>,
     #[serde(rename = "Event")]
@@ -100,12 +102,43 @@ pub(super) struct Body<'a> {
     key: Option<String>,
 }
 
+/// The records of a body, one more than may be at most: anyone could post millions.
+pub(super) struct Records<'a>(pub(super) Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Records<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Listed;
+        impl<'de> Visitor<'de> for Listed {
+            type Value = Records<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of records")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Records<'de>, A::Error> {
+                let mut records = Vec::new();
+                while records.len() <= RECORDS_MAX {
+                    match list.next_element()? {
+                        Some(record) => records.push(record),
+                        None => return Ok(Records(records)),
+                    }
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Records(records))
+            }
+        }
+        from.deserialize_seq(Listed)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+struct Record<'a> {
     #[serde(default)]
     event_name: String,
-    s3: Option<serde_json::Value>,
+    /// Read by itself: a tree of whatever else is in it could be many times its size.
+    #[serde(borrow)]
+    s3: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -156,13 +189,14 @@ impl<'a> Body<'a> {
 
 /// Reads a record of `Records`.
 pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Aside> {
-    let Ok(Record { event_name, s3 }) = serde_json::from_str(record.get()) else {
+    let Ok(Record { event_name, s3 }) = serde_json::from_str::<Record<'_>>(record.get()) else {
         return Err(Aside::Malformed(
             "a record is no object with an eventName".to_owned(),
         ));
     };
     let event = without_dialect(&event_name);
-    let Some(WireS3 { bucket, object }) = s3.and_then(|s3| WireS3::deserialize(s3).ok()) else {
+    let Some(WireS3 { bucket, object }) = s3.and_then(|s3| serde_json::from_str(s3.get()).ok())
+    else {
         return Err(about_nothing(event, "s3.bucket.name or no s3.object.key"));
     };
     Ok(Told {
