@@ -8,13 +8,13 @@ use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use serde_json::{Value, json};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -34,6 +34,10 @@ pub struct Arrival {
     /// When the work for it must have stopped.
     pub deadline: Instant,
 }
+
+/// Who is at the other end, where a server without a gateway knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// The routes of the function.
 pub fn router(app: Arc<App>) -> Router {
@@ -133,11 +137,7 @@ async fn receive(
     let id = DeliveryId(uuid::Uuid::now_v7());
     let arrival = parts.extensions.remove().unwrap_or_else(|| Arrival {
         url: None,
-        // A server without a gateway knows who is at the other end.
-        from: parts
-            .extensions
-            .get()
-            .map(|ConnectInfo::<SocketAddr>(at)| at.ip()),
+        from: parts.extensions.get().map(|Peer(from)| *from),
         trace: None,
         deadline: started + TIME_WITHOUT_GATEWAY,
     });

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::map_request;
 use clap::Args;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -18,6 +20,7 @@ use tokio::task::JoinSet;
 use hookwork::app::App;
 use hookwork::clients::Aws;
 use hookwork::config::Config;
+use hookwork::http::Peer;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::Intdash;
 use hookwork::twin::s3;
@@ -171,6 +174,7 @@ impl Local {
         let router = tap::tapped(hookwork::http::router(app), rows_in);
         let stop = stopped(stopping);
         servers.spawn(async move {
+            let router = router.layer(map_request(peer));
             let router = router.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(function, router)
                 .with_graceful_shutdown(stop)
@@ -336,4 +340,10 @@ pub(crate) async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// The function learns who is at the other end.
+async fn peer(ConnectInfo(at): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
+    request.extensions_mut().insert(Peer(at.ip()));
+    request
 }
