@@ -13,6 +13,8 @@ use hookwork::twin::topic::Notice;
 
 /// Where the right edge of a step's line and of the box is.
 const WIDTH: usize = 96;
+/// The widest table of a mail.
+const TABLE_WIDTH: usize = 110;
 const WHAT_WIDTH: usize = 46;
 const LABEL_WIDTH: usize = 13;
 
@@ -125,7 +127,9 @@ impl Printer {
         } else {
             ["-", "|", "+", "+", "+", "+"]
         };
-        let room = WIDTH - 11;
+        // As wide as its table, within what a terminal may have.
+        let widest = notice.message.lines().map(|row| row.chars().count()).max();
+        let room = widest.unwrap_or_default().clamp(WIDTH - 11, TABLE_WIDTH);
         let subject = notice.subject.as_deref().unwrap_or("(none)");
         let mut rows = wrap(&format!("Subject: {}", clean(subject)), room);
         rows.push(String::new());
