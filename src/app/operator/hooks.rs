@@ -194,7 +194,9 @@ impl App {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH);
                 let now = now.map_or(0, |time| time.as_secs());
                 let id = uuid::Uuid::now_v7().to_string();
-                let mut headers = found.verify.sign(&body, &secret, &id, now)?;
+                let signed = found.verify.sign(&body, &secret, &id, now);
+                let mut headers =
+                    signed.map_err(|problem| format!("source {source}: {problem}"))?;
                 headers.insert(0, json);
                 Ok(Signed { url, headers, body })
             }

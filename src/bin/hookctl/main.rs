@@ -77,6 +77,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Dev(_)) && !cli.settings.is_empty() {
+        // It would seem to use them.
+        let problem = "dev has settings of its own: the sources vk and intdash, and nothing outside of this machine";
+        print::complain("error", problem);
+        return ExitCode::from(ERROR);
+    }
     if let Err(problem) = settings::apply(&cli.settings) {
         print::complain("error", &format!("{problem:#}"));
         return ExitCode::from(ERROR);

@@ -35,7 +35,14 @@ impl Scheme {
                 Some(vec![(name.to_string(), value)])
             }
         });
-        signed.ok_or_else(|| "the first of the secrets is not in the scheme's form".to_owned())
+        signed.ok_or_else(|| {
+            let wants = self.missing(std::slice::from_ref(secret));
+            let wants = wants.unwrap_or("a secret that begins as its sender's do");
+            format!(
+                "the first of the secrets is not what {} signs with: it wants {wants}",
+                self.name
+            )
+        })
     }
 }
 

@@ -40,6 +40,12 @@ async fn settings_come_from_a_file_as_the_function_has_them() {
         none.code == Some(2) && none.err.contains("cannot read /nowhere.json"),
         "{none:?}"
     );
+    // The local run has its own, and says so rather than seeming to use others.
+    let dev = site.run(&["dev", "--once", "--settings", file]).await;
+    assert!(
+        dev.code == Some(2) && dev.err.contains("settings of its own"),
+        "{dev:?}"
+    );
     std::fs::remove_dir_all(folder).unwrap();
 }
 
