@@ -157,6 +157,29 @@ async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
+/// A queue that has subscribed to a topic with these attributes: its name.
+pub(crate) async fn subscribed(topic_arn: &str, attributes: &[(&str, &str)]) -> String {
+    let queue = unique("subscriber");
+    query("sqs", &[("Action", "CreateQueue"), ("QueueName", &queue)]).await;
+    let endpoint = format!("arn:aws:sqs:us-east-1:123456789012:{queue}");
+    let mut subscribe = vec![
+        ("Action".to_owned(), "Subscribe"),
+        ("Protocol".to_owned(), "sqs"),
+        ("TopicArn".to_owned(), topic_arn),
+        ("Endpoint".to_owned(), &endpoint),
+    ];
+    for (number, (key, value)) in (1..).zip(attributes) {
+        subscribe.push((format!("Attributes.entry.{number}.key"), key));
+        subscribe.push((format!("Attributes.entry.{number}.value"), value));
+    }
+    let subscribe: Vec<_> = subscribe
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
+    query("sns", &subscribe).await;
+    queue
+}
+
 /// What a queue has got, once it has got something.
 async fn received(queue: &str) -> Vec<Value> {
     let url = format!("{}/123456789012/{queue}", moto().await.endpoint);
@@ -173,22 +196,10 @@ async fn received(queue: &str) -> Vec<Value> {
 #[tokio::test]
 async fn a_subscriber_filters_summaries_by_their_numbers() {
     let far = Far::complete().await;
-    let queue = unique("numbers");
-    query("sqs", &[("Action", "CreateQueue"), ("QueueName", &queue)]).await;
     let policy =
         r#"{"kind":["summary"],"count":[{"numeric":["<",1000]}],"mean":[{"numeric":[">=",2]}]}"#;
-    let subscribe = [
-        ("Action", "Subscribe"),
-        ("Protocol", "sqs"),
-        ("TopicArn", &format!("{ACCOUNT}:{}", far.topic)),
-        (
-            "Endpoint",
-            &format!("arn:aws:sqs:us-east-1:123456789012:{queue}"),
-        ),
-        ("Attributes.entry.1.key", "FilterPolicy"),
-        ("Attributes.entry.1.value", policy),
-    ];
-    query("sns", &subscribe).await;
+    let topic = format!("{ACCOUNT}:{}", far.topic);
+    let queue = subscribed(&topic, &[("FilterPolicy", policy)]).await;
     far.intdash.insert("low", Line::floats([1.0, 1.5]));
     far.intdash.insert("right", Line::floats([1.0, 4.0]));
     for measurement in [SAMPLE_MEASUREMENT, "low", "right"] {
@@ -234,18 +245,7 @@ async fn a_token_that_is_refused_is_fetched_again_wherever_it_is_refused() {
 #[tokio::test]
 async fn a_signed_delivery_arrives_in_the_queue_behind_the_topic() {
     let far = Far::complete().await;
-    let queue = unique("queue");
-    query("sqs", &[("Action", "CreateQueue"), ("QueueName", &queue)]).await;
-    let subscribe = [
-        ("Action", "Subscribe"),
-        ("Protocol", "sqs"),
-        ("TopicArn", &format!("{ACCOUNT}:{}", far.topic)),
-        (
-            "Endpoint",
-            &format!("arn:aws:sqs:us-east-1:123456789012:{queue}"),
-        ),
-    ];
-    query("sns", &subscribe).await;
+    let queue = subscribed(&format!("{ACCOUNT}:{}", far.topic), &[]).await;
 
     let answer = far.finish(SECRET).await;
     assert_eq!(answer.outcomes(), ["published"], "{answer:?}");

@@ -1,7 +1,7 @@
 //! Outcomes are published where a rule says so: each at least once, whatever fails or dies between the commit and the topic.
 
 use crate::events::dispatched;
-use crate::moto::{call, moto, query};
+use crate::moto::{call, moto, query, subscribed};
 use crate::servers::unique;
 use crate::world::{
     World, app, created, delivery, far_sides, function, removed, secrets, send, variables, vk,
@@ -237,23 +237,11 @@ async fn a_job_fails_alone_whose_notice_is_not_taken_or_whose_commit_is_not_know
 
 #[tokio::test]
 async fn a_subscriber_filters_by_outcome() {
-    let (topic, queue) = (unique("outcomes"), unique("outcomes"));
+    let topic = unique("outcomes");
     let account = "arn:aws:sns:us-east-1:123456789012";
     query("sns", &[("Action", "CreateTopic"), ("Name", &topic)]).await;
-    query("sqs", &[("Action", "CreateQueue"), ("QueueName", &queue)]).await;
-    let endpoint = format!("arn:aws:sqs:us-east-1:123456789012:{queue}");
-    let subscribe = [
-        ("Action", "Subscribe"),
-        ("Protocol", "sqs"),
-        ("TopicArn", &format!("{account}:{topic}")),
-        ("Endpoint", &endpoint),
-        ("Attributes.entry.1.key", "FilterPolicy"),
-        (
-            "Attributes.entry.1.value",
-            r#"{"kind":["mirror"],"outcome":["deleted"]}"#,
-        ),
-    ];
-    query("sns", &subscribe).await;
+    let policy = r#"{"kind":["mirror"],"outcome":["deleted"]}"#;
+    let queue = subscribed(&format!("{account}:{topic}"), &[("FilterPolicy", policy)]).await;
     let (store, _, _, _, [s3_url, ..]) = far_sides().await;
     let sources = json!({"vk": vk(&s3_url, notifying())});
     let known = variables(&sources, &secrets(), "backup", None);

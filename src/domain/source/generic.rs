@@ -71,13 +71,7 @@ impl GenericSource {
             match envelope.open(&self.topics, delivery.received, proof)? {
                 Opened::Published(_) => {}
                 Opened::Confirm(url) => return Ok(Message::Confirm(url)),
-                Opened::Ended => {
-                    return Ok(Message::Events(vec![Event::Nothing {
-                        bucket: None,
-                        key: None,
-                        reason: "the subscription has ended".to_owned(),
-                    }]));
-                }
+                Opened::Ended => return Ok(Message::nothing("the subscription has ended")),
             }
         }
         let occurs = match proof {

@@ -148,21 +148,14 @@ impl IntdashSource {
         let body: Body = serde_json::from_slice(&delivery.body).map_err(|_| {
             Rejection::Malformed("expected a JSON object with resource_type and action".to_owned())
         })?;
-        let nothing = |reason: String| {
-            Ok(Message::Events(vec![Event::Nothing {
-                bucket: None,
-                key: None,
-                reason,
-            }]))
-        };
         if body.is_test {
-            return nothing("test delivery: its ids are random".to_owned());
+            return Ok(Message::nothing("test delivery: its ids are random"));
         }
         if body.resource_type != "measurement" || !self.trigger.contains(&body.action) {
-            return nothing(format!(
+            return Ok(Message::nothing(format!(
                 "{} {} triggers nothing",
                 body.resource_type, body.action
-            ));
+            )));
         }
         let occurrence = body.known_again().filter(|_| by_sender);
         let project = body.project_uuid.unwrap_or_else(|| self.project.clone());

@@ -52,6 +52,17 @@ pub enum Message {
     Events(Vec<Event>),
 }
 
+impl Message {
+    /// Authentic, and nothing to do for all of it.
+    fn nothing(reason: impl Into<String>) -> Self {
+        Self::Events(vec![Event::Nothing {
+            bucket: None,
+            key: None,
+            reason: reason.into(),
+        }])
+    }
+}
+
 impl Source {
     /// Opens a delivery: verifies it and reads it.
     ///

@@ -92,7 +92,7 @@ impl S3Source {
             Some(envelope) => match envelope.open(&self.topics, delivery.received, proof)? {
                 Opened::Published(message) => self.read(name, message.as_bytes(), None),
                 Opened::Confirm(url) => Ok(Message::Confirm(url)),
-                Opened::Ended => Ok(nothing("the subscription has ended")),
+                Opened::Ended => Ok(Message::nothing("the subscription has ended")),
             },
         }
     }
@@ -178,7 +178,9 @@ impl S3Source {
             Some(delivery) if handshake && self.flavor == Flavor::Vk => {
                 self.answer(delivery).map(Message::Challenge)
             }
-            _ if body.event.as_deref() == Some("s3:TestEvent") => Ok(nothing("test event")),
+            _ if body.event.as_deref() == Some("s3:TestEvent") => {
+                Ok(Message::nothing("test event"))
+            }
             _ => Err(Rejection::Malformed(
                 "expected records, or a handshake of this source's flavor".to_owned(),
             )),
@@ -309,15 +311,6 @@ impl S3Source {
         }
         problems
     }
-}
-
-/// Authentic, and about no object.
-fn nothing(reason: &str) -> Message {
-    Message::Events(vec![Event::Nothing {
-        bucket: None,
-        key: None,
-        reason: reason.to_owned(),
-    }])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{event, make_queue, receive, remove, waiting};
 use crate::events::dispatched;
-use crate::moto::{call, moto, query};
+use crate::moto::{call, moto, query, subscribed};
 use crate::servers::unique;
 use crate::world::{app, far_sides, send};
 use axum::body::Body;
@@ -26,25 +26,12 @@ struct Line {
 
 impl Line {
     async fn new() -> Self {
-        let (topic, heard, jobs) = (unique("forwards"), unique("heard"), make_queue().await);
+        let (topic, jobs) = (unique("forwards"), make_queue().await);
         query("sns", &[("Action", "CreateTopic"), ("Name", &topic)]).await;
-        query("sqs", &[("Action", "CreateQueue"), ("QueueName", &heard)]).await;
         let topic = format!("{ACCOUNT}:{topic}");
-        let endpoint = format!("arn:aws:sqs:us-east-1:123456789012:{heard}");
-        let subscribe = [
-            ("Action", "Subscribe"),
-            ("Protocol", "sqs"),
-            ("TopicArn", &topic),
-            ("Endpoint", &endpoint),
-            ("Attributes.entry.1.key", "FilterPolicy"),
-            (
-                "Attributes.entry.1.value",
-                r#"{"kind":["forward"],"source":["ci"]}"#,
-            ),
-            ("Attributes.entry.2.key", "RawMessageDelivery"),
-            ("Attributes.entry.2.value", "true"),
-        ];
-        query("sns", &subscribe).await;
+        let policy = r#"{"kind":["forward"],"source":["ci"]}"#;
+        let attributes = [("FilterPolicy", policy), ("RawMessageDelivery", "true")];
+        let heard = subscribed(&topic, &attributes).await;
         let (store, _, _, _, [s3_url, ..]) = far_sides().await;
         let setting = |secrets: Value| {
             let known = [
