@@ -2,6 +2,8 @@
 
 mod audit;
 mod deliveries;
+pub mod endpoints;
+mod entrance;
 #[cfg(feature = "dev")]
 pub mod operator;
 mod perform;
@@ -45,6 +47,7 @@ pub struct App {
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
     limits: Limits,
     metrics: Metrics,
+    endpoints: endpoints::Known,
     aws: Aws,
 }
 
@@ -72,6 +75,7 @@ impl App {
             origins: Mutex::default(),
             limits: Limits::of_memory(config.memory_mib),
             metrics: Metrics::new(config.function_name, config.log_level),
+            endpoints: endpoints::Known::default(),
             aws,
         })
     }
