@@ -10,6 +10,7 @@ pub mod event;
 pub mod fit;
 pub mod forward;
 pub mod handshake;
+pub mod instant;
 pub mod job;
 pub mod json;
 pub mod ledger;
