@@ -3,8 +3,20 @@
 use super::App;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
+use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::endpoint::{self, Endpoint, EndpointId, token_of};
+use crate::domain::event::Event;
+use crate::domain::forward::Forward;
+use crate::domain::inbox::By;
+use crate::domain::job::Cause;
 use crate::domain::reconcile::Condition;
+use crate::domain::record::Told;
+use crate::domain::redact::Known as Secrets;
+use crate::domain::scheme::Named;
+use crate::domain::signature::Secret;
+use crate::domain::trace::Trace;
+use crate::error::WorkError;
+use crate::receipt::{Receipt, Received, Refusal};
 use aws_lc_rs::rand;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::HashMap;
@@ -155,12 +167,61 @@ impl App {
         removed.map(|()| true)
     }
 
+    /// Takes a delivery to an endpoint at `now`, in seconds since 1970: it is recorded whatever else the settings record, and
+    /// handed on where its owner wants that. What is not recorded has not been taken. Of a name that there is not, nothing is kept.
+    pub async fn take(
+        self: &Arc<Self>,
+        id: &EndpointId,
+        claimed: Option<&str>,
+        delivery: Delivery,
+        now: u64,
+        trace: Option<Trace>,
+        deadline: Instant,
+    ) -> Received {
+        let found = match self.endpoint(id).await {
+            Ok(found) => found.filter(|endpoint| !endpoint.has_expired(now)),
+            Err(error) => {
+                return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);
+            }
+        };
+        let Some(endpoint) = found else {
+            return Received::new(Err(Refusal::Rejected(Rejection::Unknown)), true);
+        };
+        let source = id.source();
+        let secret = claimed.map(Secret::new);
+        let known = Secrets {
+            secrets: secret.iter().collect(),
+            segments: claimed.into_iter().collect(),
+            ..Secrets::default()
+        };
+        if !claimed.is_some_and(|claimed| endpoint.opens_with(claimed)) {
+            let refusal = Refusal::Rejected(Rejection::Unauthentic);
+            return self.refuse(Some(&source), &delivery, &known, refusal).await;
+        }
+        let forward = || Event::Forward(Forward::new(&source, Named::default(), None, &delivery));
+        let events: Vec<_> = endpoint.forward.then(forward).into_iter().collect();
+        let told = Told::events(&events, &delivery);
+        if let Err(error) = self.keep(Some(&source), &delivery, &known, told).await {
+            return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);
+        }
+        let receipt = if events.is_empty() {
+            Receipt::Done {
+                entries: Vec::new(),
+                queued: 0,
+            }
+        } else {
+            let cause = Cause::new(delivery.id, trace);
+            self.work(events, cause, deadline, By::Inline).await
+        };
+        Received::new(Ok(receipt), true)
+    }
+
     /// The endpoint of this name, by one read at most.
     ///
     /// # Errors
     /// The state bucket did not answer. That it denies counts as none: without the right to list, which a receiver has not, it
     /// says no more of a key that is not there.
-    pub async fn endpoint(&self, id: &EndpointId) -> Result<Option<Arc<Endpoint>>, CallError> {
+    async fn endpoint(&self, id: &EndpointId) -> Result<Option<Arc<Endpoint>>, CallError> {
         if let Some(known) = self.endpoints.get(id) {
             return Ok(known);
         }

@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::domain::secrets::Secrets;
+use crate::domain::source::Source;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,24 @@ impl App {
     #[must_use]
     pub fn keeps(&self) -> bool {
         self.state.is_some()
+    }
+
+    /// Which deliveries are recorded, in the setting's word.
+    #[must_use]
+    pub fn recording_word(&self) -> &'static str {
+        self.recording.word()
+    }
+
+    /// The sources, by name and kind.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.sources.iter().map(|(name, source)| {
+            let kind = match source {
+                Source::S3(_) => "s3",
+                Source::Intdash(_) => "intdash",
+                Source::Generic(_) => "generic",
+            };
+            (name.as_str(), kind)
+        })
     }
 
     /// The secrets that have the inbox's token, read again from time to time.

@@ -6,15 +6,19 @@ mod api;
 mod endpoints;
 mod limit;
 mod login;
+mod mirror;
 mod page;
+mod shown;
 
 use super::credentials::{bearer, cookies, text};
-use super::{Arrival, Clock, Peer};
+use super::{Arrival, Clock, Peer, TIME_WITHOUT_GATEWAY};
 use crate::app::App;
 use crate::domain::secrets::Secrets;
 use crate::domain::session::SessionKey;
+use crate::domain::trace::Trace;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +28,7 @@ use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
+use tokio::time::Instant;
 
 /// The longest body of a request, in bytes: nothing but small objects of JSON is sent here.
 const BODY_MAX: usize = 16 * 1024;
@@ -67,6 +72,7 @@ pub(super) fn routes(app: Arc<App>, clock: Clock) -> Router {
         .route("/api/login", post(login::login))
         .route("/api/logout", post(login::logout))
         .merge(api::routes())
+        .merge(mirror::routes())
         .merge(endpoints::routes())
         .fallback(async || error(StatusCode::NOT_FOUND, "no such route"))
         .method_not_allowed_fallback(async || {
@@ -243,6 +249,20 @@ fn error(status: StatusCode, sentence: &str) -> Response {
 fn failed(what: &str, cause: &dyn std::fmt::Display) -> Response {
     tracing::error!(error = %cause, what, "the inbox");
     error(StatusCode::INTERNAL_SERVER_ERROR, what)
+}
+
+/// The same of what is told to who may look, in the words of the inbox itself.
+fn failed_with(why: &str) -> Response {
+    tracing::error!(error = why, "the inbox");
+    error(StatusCode::INTERNAL_SERVER_ERROR, why)
+}
+
+/// The trace that a request belongs to, and until when the work for it may take.
+fn time_for(mut parts: Parts) -> (Option<Trace>, Instant) {
+    match parts.extensions.remove::<Arrival>() {
+        Some(arrival) => (arrival.trace, arrival.deadline),
+        None => (None, Instant::now() + TIME_WITHOUT_GATEWAY),
+    }
 }
 
 fn as_json(status: StatusCode, answer: &Value) -> Response {

@@ -3,9 +3,8 @@
 use super::{Inbox, as_json, error, failed_with};
 use crate::app::deliveries::Unreplayed;
 use crate::app::inbox::Found;
-use crate::domain::curl::file_name;
 use crate::domain::delivery::DeliveryId;
-use crate::domain::fixture::fixture;
+use crate::domain::export::fixture;
 use crate::domain::inbox::Filter;
 use crate::domain::instant;
 use crate::domain::record::Record;
@@ -124,11 +123,18 @@ async fn body(State(inbox): State<Arc<Inbox>>, id: Id, uri: Uri) -> Response {
     };
     let all = &record.delivery.body;
     let Some(from) = from.filter(|from| *from <= all.len()) else {
-        return error(StatusCode::BAD_REQUEST, "from: expected an offset in the body");
+        return error(
+            StatusCode::BAD_REQUEST,
+            "from: expected an offset in the body",
+        );
     };
     let piece = all.slice(from..all.len().min(from.saturating_add(PIECE_MAX)));
-    let mut response = attachment(&file_name(&record), "application/octet-stream", piece);
-    response.headers_mut().insert("x-total-bytes", all.len().into());
+    // As the line of curl names it.
+    let name = format!("{}.body", record.delivery.id);
+    let mut response = attachment(&name, "application/octet-stream", piece);
+    response
+        .headers_mut()
+        .insert("x-total-bytes", all.len().into());
     response
 }
 
@@ -137,8 +143,8 @@ async fn download_fixture(State(inbox): State<Arc<Inbox>>, id: Id) -> Response {
         Ok(record) => record,
         Err(response) => return *response,
     };
-    let signed_in = inbox.app.signature_header(record.source.as_deref());
-    let event = fixture(&record, signed_in);
+    let own = inbox.app.signature_header(record.source.as_deref());
+    let event = fixture(&record, own);
     if shown::encoded(&event) > FIXTURE_MAX {
         let long = "its body is too long for an event: download it instead";
         return error(StatusCode::PAYLOAD_TOO_LARGE, long);
@@ -155,7 +161,10 @@ async fn replay(State(inbox): State<Arc<Inbox>>, id: Id, parts: Parts) -> Respon
     };
     let (trace, deadline) = super::time_for(parts);
     match inbox.app.replay(id, trace, deadline).await {
-        Ok(jobs) => as_json(StatusCode::OK, &json!({"delivery": id.to_string(), "jobs": jobs})),
+        Ok(jobs) => as_json(
+            StatusCode::OK,
+            &json!({"delivery": id.to_string(), "jobs": jobs}),
+        ),
         Err(Unreplayed::Never(why)) => error(StatusCode::CONFLICT, &why),
         Err(Unreplayed::Failed(why)) => failed_with(&why),
     }
@@ -172,7 +181,10 @@ async fn sources(State(inbox): State<Arc<Inbox>>, parts: Parts) -> Response {
     });
     let sources: Vec<_> = sources.collect();
     let recording = inbox.app.recording_word();
-    as_json(StatusCode::OK, &json!({"recording": recording, "sources": sources}))
+    as_json(
+        StatusCode::OK,
+        &json!({"recording": recording, "sources": sources}),
+    )
 }
 
 /// The id that a path names.

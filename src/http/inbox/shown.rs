@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::app::inbox::{Found, MirrorState, OriginState, Page};
-use crate::domain::curl::{curl, is_hidden};
+use crate::domain::export::{self, curl};
 use crate::domain::inbox::{Attempt, AttemptFacts, By, JobReport, Row, Verdict, made};
 use crate::domain::instant::instant;
 use crate::domain::record::{Handshake, Record};
@@ -64,17 +64,17 @@ pub(super) fn detail(app: &App, found: &Found) -> Value {
 
 fn of_record(app: &App, record: &Record, attempts: &[Attempt]) -> Value {
     let (of, told) = (&record.delivery, &record.told);
-    let signed_in = app.signature_header(record.source.as_deref());
+    let own = app.signature_header(record.source.as_deref());
     let mut room = LISTS_MAX / 2;
-    let headers = record.headers.iter().map(|(name, value)| {
-        let hidden = is_hidden(name, value.as_deref(), signed_in);
-        json!([name, value.as_ref().filter(|_| !hidden)])
-    });
+    let headers = record
+        .headers
+        .iter()
+        .map(|(name, value)| json!([name, export::shown(name, value.as_deref(), own)]));
     let headers = within(headers, &mut room);
     let planned = told.planned.iter().map(|job| planned(app, record, job));
     let planned = within(planned, &mut room);
     let remarks = within(told.remarks.iter().map(|remark| json!(remark)), &mut room);
-    let command = curl(record, signed_in);
+    let command = curl(record, own);
     let command = Some(command).filter(|command| encoded(&json!(command)) <= COMMAND_MAX);
     let end = of.body.len().min(BODY_SHOWN);
     let why = app.not_replayable(record);
@@ -126,7 +126,15 @@ fn planned(app: &App, record: &Record, job: &JobReport) -> Value {
         let spelled = utf8_percent_encode(&key, NON_ALPHANUMERIC);
         json!({"s3": format!("s3://{bucket}/{key}"), "console": format!("https://console.aws.amazon.com/s3/object/{bucket}?prefix={spelled}")})
     });
-    let JobReport { job, bucket, key, measurement, event, id, .. } = job;
+    let JobReport {
+        job,
+        bucket,
+        key,
+        measurement,
+        event,
+        id,
+        ..
+    } = job;
     json!({"job": job, "bucket": bucket, "key": key, "measurement": measurement, "event": event, "id": id, "object": object})
 }
 
@@ -138,7 +146,9 @@ fn handshake(of: &Handshake) -> Value {
 
 /// How the mirror stands.
 pub(super) fn mirror(state: &MirrorState) -> Value {
-    let queue = state.queue.map(|depth| json!({"waiting": depth.waiting, "hidden": depth.hidden}));
+    let queue = state
+        .queue
+        .map(|depth| json!({"waiting": depth.waiting, "hidden": depth.hidden}));
     let mut sorted: Vec<u64> = state.lags.iter().map(|(_, lag)| *lag).collect();
     sorted.sort_unstable();
     // The smallest that so many of a hundred are not above.
@@ -155,7 +165,13 @@ pub(super) fn mirror(state: &MirrorState) -> Value {
 }
 
 fn origin(of: &OriginState) -> Value {
-    let at = |seconds: i64| instant(u64::try_from(seconds).unwrap_or_default().saturating_mul(1000));
+    let at = |seconds: i64| {
+        instant(
+            u64::try_from(seconds)
+                .unwrap_or_default()
+                .saturating_mul(1000),
+        )
+    };
     let audit = of.audit.as_ref().map(|run| {
         json!({
             "began": at(run.began), "ended": run.ended, "keys": run.keys, "copies": run.copies, "hints": run.hints, "missed": run.missed,
