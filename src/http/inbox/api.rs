@@ -5,7 +5,7 @@ use crate::app::deliveries::Unreplayed;
 use crate::app::inbox::Found;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::export::fixture;
-use crate::domain::inbox::Filter;
+use crate::domain::inbox::{Filter, Row};
 use crate::domain::instant;
 use crate::domain::record::Record;
 use crate::http::base::base;
@@ -105,9 +105,23 @@ impl Wanted {
 
 async fn detail(State(inbox): State<Arc<Inbox>>, id: Id) -> Response {
     match found(&inbox, id).await {
-        Ok(found) => as_json(StatusCode::OK, &shown::detail(&inbox.app, &found)),
+        Ok(mut found) => {
+            found.row.duplicate_of = duplicate_of(&inbox, &found.row).await;
+            as_json(StatusCode::OK, &shown::detail(&inbox.app, &found))
+        }
         Err(response) => *response,
     }
+}
+
+/// What the list says of this: only its neighbours tell. Where they cannot be read it is told of none.
+async fn duplicate_of(inbox: &Inbox, row: &Row) -> Option<DeliveryId> {
+    let filter = Filter {
+        until: Some(row.received()),
+        text: Some(row.id.to_string()),
+        ..Filter::default()
+    };
+    let page = inbox.app.list(&filter, None, 1).await.ok()?;
+    page.rows.first()?.duplicate_of
 }
 
 async fn body(State(inbox): State<Arc<Inbox>>, id: Id, uri: Uri) -> Response {

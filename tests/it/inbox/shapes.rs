@@ -142,7 +142,7 @@ async fn the_list_has_a_row_for_whatever_came_the_newest_first() {
         ("text=PHOTOS", vec![&copied]),
         ("source=h", vec![]),
         (&format!("text={}", &forged[20..]), vec![&forged]),
-        ("source=&status=&text=handshake", vec![&shaken]),
+        ("source=&status=handshake&text=", vec![&shaken]),
         ("until=1971-01-01T00:00:00Z", vec![]),
         ("after=2999-01-01T00:00:00%2B02:00", vec![]),
     ] {
