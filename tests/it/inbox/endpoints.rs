@@ -87,6 +87,7 @@ async fn is_made_listed_used_and_removed() {
         );
         assert_eq!(kept["body"]["base64"], "aGVsbG8=");
         assert_eq!(kept["replayable"], false);
+        assert_eq!(kept["title"], "recorded for try stripe");
     }
     let rows = desk
         .read(&format!("/inbox/api/deliveries?source=in%2F{id}"))
@@ -282,6 +283,7 @@ async fn a_store_that_denies_what_is_not_there_says_unknown_and_one_that_is_down
     );
     let seen = desk.post(&format!("/in/{id}"), Some(&token), "hello").await;
     assert_eq!(seen.status, 500, "what is nowhere is not acknowledged");
+    assert_eq!(seen.header("hookwork-recorded"), "false");
     assert!(!holds(&seen.body, "InternalError"));
 }
 

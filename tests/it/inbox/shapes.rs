@@ -135,6 +135,8 @@ async fn the_list_has_a_row_for_whatever_came_the_newest_first() {
         (&rows[3]["duplicate_of"], &rows[4]["duplicate_of"]),
         (&json!(pushed), &Value::Null)
     );
+    let shown = desk.detail(&again).await;
+    assert_eq!(shown["duplicate_of"], json!(pushed), "one by itself, too");
     for (query, wanted) in [
         ("source=-", vec![&unknown]),
         ("source=hub&status=done", vec![&again, &pushed]),
@@ -304,7 +306,7 @@ async fn a_delivery_is_shown_in_full_without_what_is_secret_in_it() {
 async fn a_body_is_downloaded_piece_by_piece_and_never_opened_in_place() {
     let desk = Desk::new().await;
     let sent: Vec<u8> = (0..4_000_000u32)
-        .flat_map(|number| number.to_le_bytes())
+        .flat_map(u32::to_le_bytes)
         .take(4_000_000)
         .collect();
     let id = desk
