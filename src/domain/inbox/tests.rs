@@ -78,7 +78,7 @@ fn reads_the_names_of_the_first_version() {
 #[test]
 fn a_delivery_and_its_attempts_are_one_row_in_whatever_order_they_were_written() {
     let (new, old) = (id(2_000, 0), id(1_000, 0));
-    let mut names = vec![
+    let mut names = [
         facts(Verdict::Accepted, 2).place(new),
         attempt(2_500, &["copied"]).place(new),
         attempt(2_400, &["failed"]).place(new),

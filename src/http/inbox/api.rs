@@ -115,6 +115,7 @@ async fn detail(State(inbox): State<Arc<Inbox>>, id: Id) -> Response {
 
 /// What the list says of this: only its neighbours tell. Where they cannot be read it is told of none.
 async fn duplicate_of(inbox: &Inbox, row: &Row) -> Option<DeliveryId> {
+    row.facts.as_ref().filter(|facts| !facts.same.is_empty())?;
     let filter = Filter {
         until: Some(row.received()),
         text: Some(row.id.to_string()),
