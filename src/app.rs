@@ -2,10 +2,12 @@
 
 mod audit;
 mod deliveries;
+pub mod inbox;
 #[cfg(feature = "dev")]
 pub mod operator;
 mod perform;
 pub mod queue;
+mod receive;
 mod sides;
 
 use crate::clients::Aws;
@@ -15,17 +17,19 @@ use crate::clients::intdash::Intdash;
 use crate::clients::queue::Queue;
 use crate::clients::secrets::SecretStore;
 use crate::clients::topic::Topic;
-use crate::config::Config;
-use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
+use crate::config::{Config, Recording};
+use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{Event, OriginRef};
+use crate::domain::inbox::{By, JobReport};
 use crate::domain::job::{Cause, Job, Outcome, plan};
-use crate::domain::secrets::{AccessKey, Secrets};
-use crate::domain::source::{Message, Proof, Source};
+use crate::domain::secrets::AccessKey;
+use crate::domain::source::Source;
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::metrics::Metrics;
-use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
+use crate::receipt::{About, Ended, Entry, Receipt};
 use crate::transfer::Limits;
+use perform::Done;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
@@ -38,6 +42,7 @@ pub struct App {
     certificates: Certificates,
     backup: Option<Bucket>,
     state: Option<Bucket>,
+    recording: Recording,
     topic: Option<Topic>,
     queue: Option<Queue>,
     dead_letters: Option<Queue>,
@@ -65,6 +70,7 @@ impl App {
             certificates: aws.certificates(),
             backup: config.backup_bucket.map(|name| aws.bucket(&name)),
             state: config.state_bucket.map(|name| aws.bucket(&name)),
+            recording: config.recording,
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),
             queue: config.queue_url.map(|url| aws.queue(&url)),
             dead_letters: config.dead_letters_url.map(|url| aws.queue(&url)),
@@ -95,103 +101,6 @@ impl App {
         self.sources.contains_key(source)
     }
 
-    /// Receives a delivery: opens it, and does what it asks for. `url_key` is the last segment of the URL after the
-    /// source's name, if there is one.
-    ///
-    /// # Errors
-    /// A [`Refusal`] where nothing of it was done.
-    pub async fn receive(
-        self: &Arc<Self>,
-        name: &str,
-        url_key: Option<&str>,
-        delivery: Delivery,
-        trace: Option<Trace>,
-        deadline: Instant,
-    ) -> Result<Receipt, Refusal> {
-        let source = self
-            .sources
-            .get(name)
-            .ok_or(Refusal::Rejected(Rejection::Unknown))?;
-        // Before anything is asked of anybody.
-        if !source.from().allow(delivery.from) {
-            return Err(Refusal::Rejected(Rejection::Forbidden));
-        }
-        let secrets = self.secrets.get().await;
-        let mut opened = self.open(name, source, url_key, &delivery, &secrets).await;
-        if let Err(
-            Refusal::Rejected(Rejection::Unauthentic | Rejection::Unknown) | Refusal::Failed(_),
-        ) = opened
-            // The sender may have been given a newer secret than we have.
-            && let Some(newer) = self.secrets.newer_than(&secrets).await
-        {
-            opened = self.open(name, source, url_key, &delivery, &newer).await;
-        }
-        match opened? {
-            Message::Challenge(answer) => Ok(Receipt::Answer(answer)),
-            Message::Confirm(url) => {
-                let confirmed = self.certificates.confirm(&url).await;
-                let confirmed = confirmed.map_err(|error| Refusal::Failed(WorkError::Sns(error)));
-                confirmed.map(|()| Receipt::Confirmed)
-            }
-            Message::Events(events) => {
-                if events.iter().any(|event| !plan(event).is_empty()) {
-                    let kept = self.keep(name, source, &delivery, &events).await;
-                    kept.map_err(Refusal::Failed)?;
-                }
-                let cause = Cause::new(delivery.id, trace);
-                Ok(self.work(events, cause, deadline).await)
-            }
-        }
-    }
-
-    /// The only way from a delivery to a message: the secret is there, the last segment of the URL is right, the source opens
-    /// it. Without a queue what could not be done is refused, too: nothing would keep it.
-    async fn open(
-        &self,
-        name: &str,
-        source: &Source,
-        url_key: Option<&str>,
-        delivery: &Delivery,
-        secrets: &Secrets,
-    ) -> Result<Message, Refusal> {
-        let known = secrets.of(name);
-        let guard = known.and_then(|known| known.url_key.as_ref());
-        // First of all, so that nothing else tells whether there is such a source.
-        if guard.is_some_and(|key| !url_key.is_some_and(|claimed| key.is(claimed))) {
-            return Err(Refusal::Rejected(Rejection::Unknown));
-        }
-        if !source.answers(&delivery.method) {
-            return Err(Refusal::Rejected(Rejection::Method));
-        }
-        let works = self.queue.is_none();
-        let lacking = source.missing_to_open(known);
-        if let Some(wants) = lacking.or_else(|| source.missing_to_work(known).filter(|_| works)) {
-            return Err(Refusal::Failed(missing(name, wants)));
-        }
-        let unguarded = guard.is_none();
-        let known = known.cloned().unwrap_or_default();
-        // There may be a key, or a secret, that we do not know of.
-        let keyless = unguarded && !source.proves() && secrets.doubtful(name);
-        let tokenless = source.may_prove() && known.secrets.is_empty() && secrets.partial();
-        if keyless || tokenless {
-            let wants = "its secrets: they cannot be read";
-            return Err(Refusal::Failed(missing(name, wants)));
-        }
-        if unguarded && url_key.is_some() {
-            return Err(Refusal::Rejected(Rejection::Unknown));
-        }
-        let vouched = match source.claim(delivery) {
-            Some(claim) => self.certificates.vouch(&claim).await,
-            None => Ok(false),
-        };
-        let proof = Proof::Sender {
-            secrets: &known,
-            vouched: vouched.map_err(|error| Refusal::Failed(WorkError::Sns(error)))?,
-        };
-        let opened = source.open(name, delivery, proof);
-        opened.map_err(Refusal::Rejected)
-    }
-
     /// The clock has struck: audits every origin bucket, through the queue where there is one, else until the time is up.
     ///
     /// # Errors
@@ -201,7 +110,7 @@ impl App {
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<u64, String> {
-        let cause = Cause::new(DeliveryId(uuid::Uuid::now_v7()), trace);
+        let cause = Cause::new(DeliveryId::of_ours(uuid::Uuid::now_v7()), trace);
         let origins = self.sources.iter().flat_map(|(name, source)| {
             let buckets = match source {
                 Source::S3(source) => Some(source.buckets.keys()),
@@ -249,7 +158,7 @@ impl App {
     async fn audited_inline(self: &Arc<Self>, audit: (Job, Cause), deadline: Instant) -> bool {
         loop {
             let done = self.perform(std::iter::once(audit.clone()), deadline).await;
-            match done.into_values().next() {
+            match done.into_values().next().map(|done| done.ended) {
                 Some(Err(left)) if left.goes_on() && Instant::now() < deadline => {}
                 Some(Err(left)) => return left.goes_on(),
                 _ => return true,
@@ -258,26 +167,39 @@ impl App {
     }
 
     /// Has the jobs of all events done, equal ones once: sent to the queue where there is one, performed here otherwise.
-    async fn work(
+    pub(super) async fn work(
         self: &Arc<Self>,
         events: Vec<Event>,
         cause: Cause,
         deadline: Instant,
+        by: By,
     ) -> Receipt {
-        let id = cause.delivery;
+        let (id, began) = (cause.delivery, Instant::now());
         let planned: Vec<Vec<Job>> = events.iter().map(plan).collect();
         let jobs = planned
             .iter()
             .flatten()
             .map(|job| (job.clone(), cause.clone()));
-        let ended: HashMap<Job, Ended> = match &self.queue {
-            Some(queue) => queue::send(queue, jobs, deadline).await,
+        let (ended, reports): (HashMap<Job, Ended>, Vec<JobReport>) = match &self.queue {
+            Some(queue) => {
+                let sent = queue::send(queue, jobs, deadline).await;
+                let reports = sent.iter().map(|(job, ended)| handed_over(job, *ended));
+                let reports = reports.collect();
+                (sent, reports)
+            }
             None => {
                 let done = self.perform(jobs, deadline).await.into_iter();
-                done.map(|(job, done)| (job, done.map_or(Ended::Failed, Ended::Well)))
-                    .collect()
+                done.map(|(job, Done { ended, report })| {
+                    ((job, ended.map_or(Ended::Failed, Ended::Well)), report)
+                })
+                .unzip()
             }
         };
+        // That all of it is in the queue goes without saying, unless somebody asked for it.
+        let tells = by == By::Replay || reports.iter().any(|job| job.outcome != "queued");
+        if tells {
+            self.attempted(id, by, began, reports).await;
+        }
         let queued = ended
             .values()
             .filter(|ended| **ended == Ended::Queued)
@@ -307,6 +229,19 @@ impl App {
             entries: entries.collect(),
             queued,
         }
+    }
+}
+
+/// Of a job that was sent to the queue.
+fn handed_over(job: &Job, ended: Ended) -> JobReport {
+    let (outcome, error) = match ended {
+        Ended::Queued => ("queued", None),
+        _ => ("failed", Some("it was not queued".to_owned())),
+    };
+    JobReport {
+        outcome: outcome.to_owned(),
+        error,
+        ..JobReport::planned(job)
     }
 }
 

@@ -10,12 +10,13 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 /// Every variable that the function reads, but the SDK's own: README's table, the template and this list are one.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 10] = [
     "SOURCES",
     "SECRETS_ARN",
     "SECRETS",
     "BACKUP_BUCKET",
     "STATE_BUCKET",
+    "RECORD",
     "SNS_TOPIC_ARN",
     "QUEUE_URL",
     "DEAD_LETTERS_URL",
@@ -33,6 +34,32 @@ pub enum SecretsFrom {
     Manager(Vec<String>),
 }
 
+/// Which deliveries are recorded in the state bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recording {
+    /// All of them, and every attempt at their jobs.
+    #[default]
+    All,
+    /// Those that were refused or failed, and attempts that failed.
+    Failures,
+    /// None.
+    Nothing,
+}
+
+impl Recording {
+    const ALL: [Self; 3] = [Self::All, Self::Failures, Self::Nothing];
+
+    /// As the setting spells it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Failures => "failures",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 /// The function's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -42,8 +69,11 @@ pub struct Config {
     pub secrets: SecretsFrom,
     /// Where objects are mirrored to; there when a source of kind `s3` is.
     pub backup_bucket: Option<String>,
-    /// Where ledgers, audits, deliveries and what is done once leave their marks; without one a copy that was cut short starts anew.
+    /// Where ledgers, audits, deliveries and what is done once leave their marks; without one a copy that was cut short starts anew,
+    /// and nothing is recorded.
     pub state_bucket: Option<String>,
+    /// Which deliveries are recorded there.
+    pub recording: Recording,
     /// Where notices go; there when a source of kind `intdash` or `generic` is, or a bucket whose outcomes are published.
     pub topic_arn: Option<String>,
     /// Where jobs are sent; without one they are performed before the answer.
@@ -228,6 +258,21 @@ impl Config {
                     .to_owned(),
             );
         }
+        let recording = get("RECORD").unwrap_or_default();
+        let recording = match Recording::ALL
+            .into_iter()
+            .find(|one| one.word() == recording)
+        {
+            Some(known) => known,
+            None => {
+                if !recording.is_empty() {
+                    problems.push(format!(
+                        "RECORD: expected all, failures or nothing, found \"{recording}\""
+                    ));
+                }
+                Recording::default()
+            }
+        };
         let log_level = get("LOG_LEVEL")
             .unwrap_or_else(|| "info".to_owned())
             .to_ascii_lowercase();
@@ -245,6 +290,7 @@ impl Config {
                 secrets,
                 backup_bucket,
                 state_bucket,
+                recording,
                 topic_arn,
                 queue_url,
                 dead_letters_url,

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
 use crate::domain::trace::Trace;
-use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
+use crate::receipt::{About, Ended, Entry, Receipt, Received, Refusal};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -146,24 +146,25 @@ async fn receive(
     } = arrival;
     let trace_id = trace.clone();
     let trace_id = trace_id.as_ref().map(Trace::id);
-    let (bytes, failed, cause, answer) = match body {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let mut delivery = Delivery {
+        id,
+        method: parts.method,
+        query: parts.uri.query().map(ToOwned::to_owned),
+        headers: parts.headers,
+        body: Bytes::new(),
+        url: arrival.url,
+        from: arrival.from,
+        received: since_1970.map_or(0, |time| time.as_secs()),
+    };
+    let (bytes, failed, cause, recorded, mut answer) = match body {
         Ok(body) => {
             let bytes = body.len();
-            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-            let delivery = Delivery {
-                id,
-                method: parts.method,
-                query: parts.uri.query().map(ToOwned::to_owned),
-                headers: parts.headers,
-                body,
-                url: arrival.url,
-                from: arrival.from,
-                received: since_1970.map_or(0, |time| time.as_secs()),
-            };
+            delivery.body = body;
             let received = app
                 .receive(&source, key.as_deref(), delivery, trace, deadline)
                 .await;
-            let (failed, cause) = match &received {
+            let (failed, cause) = match &received.answer {
                 // Of no delivery.
                 Err(Refusal::Rejected(Rejection::Method)) => {
                     return refused(
@@ -176,7 +177,11 @@ async fn receive(
                 Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),
                 Err(Refusal::Failed(error)) => (true, Some(error.to_string())),
             };
-            (Some(bytes), failed, cause, answer(id, received))
+            let Received {
+                answer: received,
+                recorded,
+            } = received;
+            (Some(bytes), failed, cause, recorded, answer(id, received))
         }
         Err(rejection) => {
             let (status, cause) = match rejection.status() {
@@ -184,14 +189,17 @@ async fn receive(
                 _ => (StatusCode::BAD_REQUEST, "the body broke off"),
             };
             let answer = json!({"delivery": id.to_string(), "error": cause});
-            (
-                None,
-                false,
-                Some(cause.to_owned()),
-                as_json(status, &answer),
-            )
+            // What is secret in its URL is not known: it has not been looked at.
+            (delivery.url, delivery.query) = (None, None);
+            let recorded = app.refuse_unread(&source, &delivery, cause).await;
+            let cause = Some(cause.to_owned());
+            (None, false, cause, recorded, as_json(status, &answer))
         }
     };
+    if !recorded {
+        let no = HeaderValue::from_static("false");
+        answer.headers_mut().insert("hookwork-recorded", no);
+    }
     let status = answer.status();
     app.metrics().delivery(rejected(status));
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -19,8 +19,9 @@ const BYTES: &str = "Bytes";
 const MILLISECONDS: &str = "Milliseconds";
 
 /// Every metric with its unit: README's table, the template's dashboard and alarms, and this list are one.
-pub const METRICS: [(&str, &str); 8] = [
+pub const METRICS: [(&str, &str); 9] = [
     ("deliveries", COUNT),
+    ("unrecorded", COUNT),
     ("rejections", COUNT),
     ("jobs", COUNT),
     ("copied_bytes", BYTES),
@@ -46,6 +47,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Counts {
     deliveries: u64,
+    unrecorded: u64,
     rejections: BTreeMap<&'static str, u64>,
     jobs: BTreeMap<&'static str, u64>,
     copied_bytes: u64,
@@ -81,20 +83,27 @@ impl Metrics {
         }
     }
 
+    /// A delivery, or an attempt at its jobs, could not be recorded.
+    pub fn unrecorded(&self) {
+        self.counts().unrecorded += 1;
+    }
+
     /// A job ended, with this word.
     pub fn job(&self, outcome: &'static str) {
         *self.counts().jobs.entry(outcome).or_default() += 1;
     }
 
     /// A copy is in the backup: its bytes as far as they were carried, and the seconds since the epoch at which the origin
-    /// says that it was changed.
-    pub fn copied(&self, bytes: u64, last_modified: i64) {
+    /// says that it was changed. Returns the time since then, in milliseconds.
+    pub fn copied(&self, bytes: u64, last_modified: i64) -> u64 {
         let changed = Duration::from_secs(u64::try_from(last_modified).unwrap_or_default());
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let lag = now.unwrap_or_default().saturating_sub(changed);
-        if self.add_copy(bytes, u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)) {
+        let lag = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        if self.add_copy(bytes, lag) {
             self.flush();
         }
+        lag
     }
 
     /// Says whether a line is full.
@@ -173,6 +182,7 @@ impl Line {
         let lag = (!lag.is_empty()).then(|| format!("[{}]", lag.join(",")));
         let numbers = [
             ("deliveries", some(counts.deliveries)),
+            ("unrecorded", some(counts.unrecorded)),
             ("copied_bytes", lag.as_ref().map(|_| counts.copied_bytes)),
             ("missed_hints", hints),
             ("held_deletions", held),

@@ -65,6 +65,8 @@ pub struct Mirrored {
     pub checksum: Option<Crc64>,
     /// Bytes that went over from the origin to the backup.
     pub copied_bytes: u64,
+    /// From the origin's Last-Modified until the copy was in place, in milliseconds.
+    pub lag_ms: Option<u64>,
     /// What the backup cannot take of the object, and the copy is without.
     pub left_out: Vec<String>,
 }
@@ -151,7 +153,7 @@ impl Mirror<'_> {
                         .write(write, round, opened.take(), &backup_key, &mut done)
                         .await;
                     if let (Ok(()), Some(bytes)) = (&written, carries) {
-                        self.metrics.copied(bytes, changed);
+                        done.lag_ms = Some(self.metrics.copied(bytes, changed));
                     }
                     // An upload that was completed has taken away what lay there before it.
                     abandoned &= !(uploads && written.is_ok());

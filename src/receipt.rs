@@ -5,6 +5,21 @@ use crate::domain::handshake::Answer;
 use crate::domain::job::Outcome;
 use crate::error::WorkError;
 
+/// What became of a delivery.
+#[derive(Debug)]
+pub struct Received {
+    /// What its sender is told.
+    pub answer: Result<Receipt, Refusal>,
+    /// Whether it is in the inbox, as far as the settings want it there.
+    pub recorded: bool,
+}
+
+impl Received {
+    pub(crate) fn new(answer: Result<Receipt, Refusal>, recorded: bool) -> Self {
+        Self { answer, recorded }
+    }
+}
+
 /// What we tell the sender of a delivery that was authentic.
 #[derive(Debug)]
 pub enum Receipt {
@@ -19,6 +34,18 @@ pub enum Receipt {
         /// How many jobs are in the queue.
         queued: usize,
     },
+}
+
+impl Receipt {
+    /// How many jobs and records failed, or are not the shape.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        let Self::Done { entries, .. } = self else {
+            return 0;
+        };
+        let failed = |entry: &&Entry| matches!(entry.ended, Ended::Failed | Ended::Malformed);
+        entries.iter().filter(failed).count()
+    }
 }
 
 /// What became of one job or one record.

@@ -79,7 +79,7 @@ impl App {
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<u64, String> {
-        let cause = Cause::new(DeliveryId(Uuid::now_v7()), trace);
+        let cause = Cause::new(DeliveryId::of_ours(Uuid::now_v7()), trace);
         let hints = self.hints(of, &cause, deadline);
         let hints = hints.map_err(|error| error.to_string())?;
         let found = hints.state.read_file(&Run::place(&of.id())).await;
@@ -140,7 +140,7 @@ impl Hints<'_> {
             }
             None => {
                 let done = self.app.perform(jobs.into_iter(), deadline).await;
-                return Ok(done.values().filter(|done| done.is_err()).count());
+                return Ok(done.values().filter(|done| done.ended.is_err()).count());
             }
         }
         Ok(0)

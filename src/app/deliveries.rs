@@ -1,111 +1,223 @@
-//! Deliveries are kept, and received again when an operator says so; and what was done for one is marked, so that it is not done
-//! twice.
+//! Deliveries are recorded, each with the attempts at its jobs, and received again when somebody says so; and what was done for
+//! one is marked, so that it is not done twice.
 
 use super::App;
-use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
+use crate::clients::error::CallError;
+use crate::config::Recording;
+use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::Event;
+use crate::domain::forward::Forward;
+use crate::domain::inbox::{Attempt, By, JobReport, Verdict};
 use crate::domain::job::{Cause, Outcome};
 use crate::domain::reconcile::Condition;
-use crate::domain::record::{HEAD_MAX, Record};
-use crate::domain::source::{Message, Proof, Source};
+use crate::domain::record::{Record, Told};
+use crate::domain::redact::Known;
+use crate::domain::scheme::Named;
+use crate::domain::source::{Message, Proof, is_endpoint};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::mirror::Mirrored;
-use crate::receipt::{Ended, Receipt};
+use crate::receipt::{Receipt, Received, Refusal};
 use serde_json::json;
 use std::sync::Arc;
+use thiserror::Error;
 use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Why a delivery was not received again.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Unreplayed {
+    /// It cannot be.
+    #[error("{0}")]
+    Never(String),
+    /// Something failed.
+    #[error("{0}")]
+    Failed(String),
+}
 
 impl App {
-    /// Keeps a delivery, before it is acknowledged. Where that fails its work is done all the same, unless a part of it would be
-    /// nowhere: it can then not be received again from here.
-    ///
-    /// # Errors
-    /// It was not kept, and is longer than what is published of it.
+    /// Whether a delivery of which this is told is to be recorded before its work is done.
+    pub(super) fn records(&self, verdict: Verdict) -> bool {
+        match self.recording {
+            Recording::All => true,
+            Recording::Failures => !verdict.is_proven(),
+            Recording::Nothing => false,
+        }
+    }
+
+    /// Records a delivery, if the settings want it. Says whether all is as they want it: where that fails its fate is the same.
+    pub(super) async fn record(
+        &self,
+        source: Option<&str>,
+        delivery: &Delivery,
+        known: &Known<'_>,
+        told: Told,
+    ) -> bool {
+        !self.records(told.verdict) || self.keep(source, delivery, known, told).await.is_ok()
+    }
+
+    /// Writes a delivery down, whatever the settings want. Of a function without a state bucket nothing is.
     pub(super) async fn keep(
         &self,
-        name: &str,
-        source: &Source,
+        source: Option<&str>,
         delivery: &Delivery,
-        events: &[Event],
-    ) -> Result<(), WorkError> {
+        known: &Known<'_>,
+        told: Told,
+    ) -> Result<(), CallError> {
         let Some(state) = &self.state else {
             return Ok(());
         };
-        let secret = match source {
-            // Its events are hints: the origin itself can be asked again.
-            Source::S3(_) => return Ok(()),
-            Source::Intdash(_) => None,
-            Source::Generic(source) => source.verify.secret_header(),
-        };
-        let record = Record::new(name, delivery, secret);
-        let place = Record::place(delivery.id);
-        if let Err(error) = state.create_file(&place, record.to_bytes()).await {
-            tracing::error!(delivery.id = %delivery.id, source = name, %error, "a delivery was not kept");
-            if events
-                .iter()
-                .any(|event| matches!(event, Event::Forward(of) if of.body.is_cut()))
-            {
-                return Err(WorkError::State(error));
-            }
+        let record = Record::new(source, delivery, known, told);
+        let kept = state.create_file(&record.place(), record.to_bytes()).await;
+        if let Err(error) = &kept {
+            self.metrics.unrecorded();
+            tracing::error!(delivery.id = %delivery.id, source, %error, "a delivery was not recorded");
         }
-        Ok(())
+        kept
     }
 
-    /// Receives a delivery again that was kept: neither its time nor its id counts any more, and what it was proven by is not asked
-    /// for again, which may have been changed since. Returns how many jobs were done or are queued.
+    /// Records a delivery that was refused, or that could not be received.
+    pub(super) async fn refuse(
+        &self,
+        source: Option<&str>,
+        delivery: &Delivery,
+        known: &Known<'_>,
+        refusal: Refusal,
+    ) -> Received {
+        let (verdict, reason) = match &refusal {
+            // Of no delivery.
+            Refusal::Rejected(Rejection::Method) => return Received::new(Err(refusal), true),
+            Refusal::Rejected(rejection) => (verdict(rejection), rejection.to_string()),
+            Refusal::Failed(error) => (Verdict::Failed, error.to_string()),
+        };
+        let told = Told::refused(verdict, reason, delivery);
+        let recorded = self.record(source, delivery, known, told).await;
+        Received::new(Err(refusal), recorded)
+    }
+
+    /// Records a delivery whose body was not read.
+    pub async fn refuse_unread(&self, source: &str, delivery: &Delivery, reason: &str) -> bool {
+        let known = Known::default();
+        let told = Told {
+            same: String::new(),
+            ..Told::refused(Verdict::TooLarge, reason.to_owned(), delivery)
+        };
+        let source = Some(source).filter(|source| self.knows(source));
+        self.record(source, delivery, &known, told).await
+    }
+
+    /// Records an attempt at jobs of a delivery that is over.
+    pub(super) async fn attempted(
+        &self,
+        delivery: DeliveryId,
+        by: By,
+        began: Instant,
+        jobs: Vec<JobReport>,
+    ) {
+        let Some(state) = &self.state else { return };
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let attempt = Attempt::new(Uuid::now_v7(), by, ms, jobs);
+        let facts = attempt.facts();
+        let wanted = match self.recording {
+            Recording::All => true,
+            Recording::Failures => matches!(facts.outcome, "failed" | "dead"),
+            Recording::Nothing => false,
+        };
+        // What we began ourselves is no delivery; its jobs are in the log.
+        if !wanted || facts.jobs == 0 || !delivery.is_delivery() {
+            return;
+        }
+        let place = attempt.place(delivery);
+        if let Err(error) = state.create_file(&place, attempt.to_json()).await {
+            self.metrics.unrecorded();
+            tracing::error!(delivery.id = %delivery, %error, "an attempt was not recorded");
+        }
+    }
+
+    /// Receives a delivery again that was kept. What was proven when it came is not asked for again: neither its time nor its id
+    /// counts any more, and its secret may have been changed since. What was refused must prove itself, with the secrets of now
+    /// and at the time at which it came. Returns how many jobs were done or are queued.
     ///
     /// # Errors
-    /// A sentence: it is not there, its source is no more, or its work failed.
+    /// [`Unreplayed`]: it cannot be, or its work failed.
     pub async fn replay(
         self: &Arc<Self>,
         id: DeliveryId,
         trace: Option<Trace>,
         deadline: Instant,
-    ) -> Result<u64, String> {
-        let state = self
-            .state
-            .as_ref()
-            .ok_or("there is no STATE_BUCKET: no delivery is kept")?;
-        let found = state
-            .read_up_to(&Record::place(id), HEAD_MAX + BODY_MAX)
-            .await;
-        let found = found.map_err(|error| error.to_string())?;
-        let (bytes, _) = found.ok_or_else(|| format!("no delivery {id} is kept"))?;
-        let Record {
-            source: name,
-            delivery,
-        } = Record::from_bytes(bytes.into())
-            .ok_or_else(|| format!("what is kept of delivery {id} is not what was written"))?;
-        let source = self.sources.get(&name);
-        let source = source
-            .ok_or_else(|| format!("delivery {id} was of source {name}, which is no more"))?;
-        let opened = source.open(&name, &delivery, Proof::Operator);
-        let Message::Events(events) =
-            opened.map_err(|rejection: Rejection| rejection.to_string())?
-        else {
-            return Err(format!(
-                "delivery {id} was a handshake: there is nothing to do again"
-            ));
+    ) -> Result<u64, Unreplayed> {
+        let never = |why: String| Err(Unreplayed::Never(why));
+        let found = self.find(id).await.map_err(Unreplayed::Failed)?;
+        let Some(record) = found.and_then(|found| found.record) else {
+            return never(format!("no delivery {id} is kept"));
+        };
+        if let Some(why) = self.not_replayable(&record) {
+            return never(why);
+        }
+        let (name, delivery) = (record.source.clone().unwrap_or_default(), &record.delivery);
+        let events = if is_endpoint(&name) {
+            let forward = Forward::new(&name, Named::default(), None, delivery);
+            vec![Event::Forward(forward)]
+        } else {
+            let source = &self.sources[&name];
+            let opened = if record.told.verdict.is_proven() {
+                let opened = source.open(&name, delivery, Proof::Operator);
+                opened.map_err(Refusal::Rejected)
+            } else {
+                self.admit_again(&name, &record).await
+            };
+            match opened {
+                Ok(Message::Events(events)) => events,
+                Ok(_) => {
+                    return never(format!(
+                        "delivery {id} was a handshake: there is nothing to do again"
+                    ));
+                }
+                Err(Refusal::Rejected(rejection)) => {
+                    return never(format!("it is refused today, too: {rejection}"));
+                }
+                Err(Refusal::Failed(error)) => return Err(Unreplayed::Failed(error.to_string())),
+            }
         };
         tracing::info!(delivery.id = %id, source = name, "a delivery is received again");
-        let Receipt::Done { entries, .. } = self
-            .work(events, Cause::new(id, trace).again(), deadline)
-            .await
-        else {
+        let cause = Cause::new(id, trace).again();
+        let receipt = self.work(events, cause, deadline, By::Replay).await;
+        let Receipt::Done { entries, .. } = &receipt else {
             unreachable!("events are worked on");
         };
-        let failed = entries
-            .iter()
-            .filter(|entry| matches!(entry.ended, Ended::Failed | Ended::Malformed))
-            .count();
-        if failed > 0 {
-            return Err(format!(
-                "{failed} of {} jobs failed: the log says why",
-                entries.len()
-            ));
+        let all = entries.len();
+        match receipt.failed() {
+            0 => Ok(all as u64),
+            failed => Err(Unreplayed::Failed(format!(
+                "{failed} of {all} jobs failed: the log and its attempt say why"
+            ))),
         }
-        Ok(entries.len() as u64)
+    }
+
+    /// Why a delivery cannot be received again, as far as its record tells.
+    #[must_use]
+    pub fn not_replayable(&self, record: &Record) -> Option<String> {
+        let told = &record.told;
+        let Some(name) = &record.source else {
+            return Some("it was of no source that there is".to_owned());
+        };
+        if is_endpoint(name) {
+            let forwards = !told.planned.is_empty();
+            return (!forwards).then(|| "its endpoint only records".to_owned());
+        }
+        if !self.sources.contains_key(name) {
+            return Some(format!("it was of source {name}, which is no more"));
+        }
+        match told.verdict {
+            Verdict::Handshake => {
+                Some("it was a handshake: there is nothing to do again".to_owned())
+            }
+            Verdict::Unknown => {
+                Some("the last segment of its URL was wrong, and is not kept".to_owned())
+            }
+            Verdict::TooLarge => Some("its body was not read".to_owned()),
+            _ => None,
+        }
     }
 
     /// Does what publishes something, unless it was done for the same occurrence before. It counts as done only when it is; a bucket
@@ -147,5 +259,14 @@ impl App {
             }
         }
         Ok(Mirrored::without_bytes(Outcome::Published))
+    }
+}
+
+fn verdict(rejection: &Rejection) -> Verdict {
+    match rejection {
+        Rejection::Malformed(_) | Rejection::Method => Verdict::Malformed,
+        Rejection::Unauthentic => Verdict::Unauthentic,
+        Rejection::Forbidden | Rejection::Topic(_) => Verdict::Forbidden,
+        Rejection::Unknown => Verdict::Unknown,
     }
 }

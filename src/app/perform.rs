@@ -5,12 +5,13 @@ use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
 use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
 use crate::domain::forward::Forward;
+use crate::domain::inbox::JobReport;
 use crate::domain::job::{Cause, Job, Outcome, once};
 use crate::domain::notice::{self, Notice};
-use crate::domain::record::Record;
 use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::signature::Secret;
 use crate::domain::source::Source;
+use crate::domain::source::is_endpoint;
 use crate::domain::source::rule::BucketRule;
 use crate::domain::source::s3::S3Source;
 use crate::error::WorkError;
@@ -22,13 +23,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tracing::field::display;
 
 /// Jobs that run at a time.
 const JOBS_AT_A_TIME: usize = 32;
 
 /// How long after its deadline a job that did not stop by itself is dropped.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// How it ended.
+    pub(super) ended: Result<Outcome, WorkError>,
+    /// The same, to be recorded.
+    pub(super) report: JobReport,
+}
 
 impl App {
     /// Performs jobs, each with what it is done for. What befalls one never stops another. Boxed, since the job
@@ -37,7 +46,7 @@ impl App {
         self: &'a Arc<Self>,
         jobs: impl Iterator<Item = (Job, Cause)>,
         deadline: Instant,
-    ) -> BoxFuture<'a, HashMap<Job, Result<Outcome, WorkError>>> {
+    ) -> BoxFuture<'a, HashMap<Job, Done>> {
         let ended = stream::iter(once(jobs))
             .map(move |(job, cause)| async move {
                 let (app, of, why) = (Arc::clone(self), job.clone(), cause.clone());
@@ -46,9 +55,10 @@ impl App {
                     tokio::spawn(async move { counted(app.in_time(&of, &why, deadline)).await })
                         .await;
                 let (done, calls) = done.unwrap_or((Err(WorkError::Panicked), 0));
-                let done = logged(&cause, &job, done, calls, started);
-                self.metrics.job(word(&done));
-                (job, done)
+                let report = report(&job, &done, calls, started);
+                let ended = logged(&cause, &job, done, &report);
+                self.metrics.job(word(&ended));
+                (job, Done { ended, report })
             })
             .buffer_unordered(JOBS_AT_A_TIME)
             .collect();
@@ -62,7 +72,9 @@ impl App {
         cause: &Cause,
         deadline: Instant,
     ) -> Result<Mirrored, WorkError> {
-        if !self.knows(job.source()) {
+        // What came to an endpoint is of no source.
+        let endpoint = matches!(job, Job::Forward(of) if is_endpoint(&of.source));
+        if !endpoint && !self.knows(job.source()) {
             return Err(WorkError::NotConfigured(job.source().to_owned()));
         }
         if Instant::now() >= deadline {
@@ -207,14 +219,18 @@ impl App {
 
     /// Publishes a delivery as it came.
     async fn forward(&self, of: &Forward, cause: &Cause) -> Result<Mirrored, WorkError> {
-        let (Some(Source::Generic(_)), Some(topic)) = (self.sources.get(&of.source), &self.topic)
+        let known = matches!(self.sources.get(&of.source), Some(Source::Generic(_)));
+        let Some(topic) = self
+            .topic
+            .as_ref()
+            .filter(|_| known || is_endpoint(&of.source))
         else {
             return Err(WorkError::NotConfigured(of.source.clone()));
         };
-        let kept = self.state.as_ref().map(|state| {
-            let place = Record::place(cause.delivery);
-            format!("s3://{}/{place}", state.name())
-        });
+        let kept = match of.body.is_cut() {
+            true => self.place_of(cause.delivery).await?,
+            false => None,
+        };
         let notice = Notice::of_forward(of, cause.delivery, kept.as_deref());
         let publish = async { topic.publish(&notice).await.map_err(WorkError::Topic) };
         let occurrence = of.occurrence.as_deref();
@@ -273,32 +289,68 @@ fn word(done: &Result<Outcome, WorkError>) -> &'static str {
     }
 }
 
-/// One line a job: its receipt. The cause of a failure is told here and nowhere else.
+/// How a job ended, with its receipt.
+fn report(
+    job: &Job,
+    done: &Result<Mirrored, WorkError>,
+    calls: u32,
+    started: Instant,
+) -> JobReport {
+    let mut report = JobReport {
+        ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        calls,
+        ..JobReport::planned(job)
+    };
+    match done {
+        Ok(done) => {
+            done.outcome.word().clone_into(&mut report.outcome);
+            report.reason = done.reason.map(ToOwned::to_owned);
+            report.copied_bytes = done.copied_bytes;
+            report.lag_ms = done.lag_ms;
+            report.fingerprint = done.fingerprint.as_ref().map(ToString::to_string);
+            report.etag = done.etag.as_ref().map(ToString::to_string);
+            report.crc64nvme = done.checksum.map(|checksum| checksum.to_string());
+        }
+        Err(left) if left.goes_on() => {
+            "unfinished".clone_into(&mut report.outcome);
+            report.reason = Some(left.to_string());
+        }
+        Err(error) => {
+            "failed".clone_into(&mut report.outcome);
+            report.error = Some(error.to_string());
+        }
+    }
+    report
+}
+
+/// One line a job: its receipt. The cause of a failure is told here, and to who may look into the inbox.
 fn logged(
     cause: &Cause,
     job: &Job,
     done: Result<Mirrored, WorkError>,
-    calls: u32,
-    started: Instant,
+    report: &JobReport,
 ) -> Result<Outcome, WorkError> {
-    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (kind, bucket, key, measurement) = match job {
-        Job::Mirror(of) => ("mirror", Some(&of.origin), Some(&of.key), None),
-        Job::Summary(of) => ("summary", None, None, Some(&of.measurement)),
-        Job::Audit(of) => ("audit", Some(&of.origin), None, None),
-        Job::Forward(_) => ("forward", None, None, None),
-    };
-    let event = match job {
-        Job::Forward(of) => of.event.as_ref(),
-        _ => None,
-    };
     let (id, trace, source) = (cause.delivery, cause.trace_id(), job.source());
+    // Of what is handed on there is no key, and its id is as long as its sender likes.
+    let JobReport {
+        job: kind,
+        bucket,
+        key,
+        measurement,
+        event,
+        outcome,
+        reason,
+        error,
+        calls,
+        ms,
+        copied_bytes,
+        fingerprint,
+        etag,
+        crc64nvme,
+        ..
+    } = report;
     match done {
         Ok(done) => {
-            let fingerprint = done.fingerprint.map(display);
-            let (etag, crc64nvme) = (done.etag.map(display), done.checksum.map(display));
-            let (outcome, copied_bytes, reason) =
-                (done.outcome.word(), done.copied_bytes, done.reason);
             if !done.left_out.is_empty() {
                 let left_out = done.left_out.join(", ");
                 tracing::warn!(delivery.id = %id, trace, source, object.bucket = bucket, object.key = key, left_out, "the backup does not take all of the object's properties");
@@ -307,12 +359,12 @@ fn logged(
             Ok(done.outcome)
         }
         Err(left) if left.goes_on() => {
-            tracing::info!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = "unfinished", object.bucket = bucket, object.key = key, reason = %left, calls, ms, "job");
+            tracing::info!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, reason, calls, ms, "job");
             Err(left)
         }
-        Err(error) => {
-            tracing::error!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = "failed", object.bucket = bucket, object.key = key, measurement, event, error = %error, calls, ms, "job");
-            Err(error)
+        Err(failed) => {
+            tracing::error!(delivery.id = %id, trace, source, job.kind = kind, job.outcome = outcome, object.bucket = bucket, object.key = key, measurement, event, error, calls, ms, "job");
+            Err(failed)
         }
     }
 }

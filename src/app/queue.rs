@@ -3,6 +3,7 @@
 
 use super::App;
 use crate::clients::queue::Queue;
+use crate::domain::inbox::{By, JobReport};
 use crate::domain::job::{Cause, Job, Outcome, Unread, once};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
@@ -87,6 +88,18 @@ impl Fate {
     }
 }
 
+impl Fate {
+    /// What is recorded of a job that has this fate.
+    fn told(&self, report: &JobReport) -> JobReport {
+        let mut report = report.clone();
+        if let Self::Dead(reason) = self {
+            "dead".clone_into(&mut report.outcome);
+            report.error = Some(reason.clone());
+        }
+        report
+    }
+}
+
 /// Sends the jobs of a delivery, equal ones once. What is not known to be in the queue has failed, and the sender is told so.
 pub(super) async fn send(
     queue: &Queue,
@@ -123,22 +136,32 @@ impl App {
         let jobs: Vec<_> = messages.iter().map(Message::read).collect();
         let readable = jobs.iter().filter_map(|job| job.as_ref().ok()).cloned();
         let working = deadline.checked_sub(TELLING).unwrap_or(deadline);
+        let began = Instant::now();
         let done = self.perform(readable, working).await;
-        let mut continued = HashSet::new();
-        let fates = messages.into_iter().zip(&jobs).map(|(message, job)| {
-            let job = job.as_ref().map(|(job, _)| job);
-            let fate = match Fate::of(job.map(|job| &done[job]), message.receives) {
+        let (mut continued, mut attempts) = (HashSet::new(), HashMap::<_, Vec<_>>::new());
+        let mut fates = Vec::new();
+        for (message, job) in messages.into_iter().zip(&jobs) {
+            let ended = job.as_ref().map(|(job, _)| &done[job].ended);
+            let fate = match Fate::of(ended, message.receives) {
                 // Of equal jobs one goes on for all.
-                Fate::GoOn if !continued.insert(job) => Fate::Done,
+                Fate::GoOn if !continued.insert(job.as_ref().map(|(job, _)| job)) => Fate::Done,
                 fate => fate,
             };
-            async move {
+            if let Ok((job, cause)) = job {
+                let report = fate.told(&done[job].report);
+                attempts.entry(cause.delivery).or_default().push(report);
+            }
+            fates.push(async move {
                 // What is not told in time comes again: better twice than never.
                 let settled = timeout_at(deadline, self.settle(&message, fate)).await;
                 (!matches!(settled, Ok(Ok(())))).then_some(message.id)
-            }
-        });
-        let again = join_all(fates).await;
+            });
+        }
+        let recording = attempts
+            .into_iter()
+            .map(|(delivery, jobs)| self.attempted(delivery, By::Queue, began, jobs));
+        let recorded = timeout_at(deadline, join_all(recording));
+        let (again, _) = tokio::join!(join_all(fates), recorded);
         again.into_iter().flatten().collect()
     }
 

@@ -4,7 +4,7 @@ use super::error::{CallError, Kind};
 use super::queue::Queue;
 use super::topic::Topic;
 use crate::domain::trace::Trace;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use std::time::Duration;
 
 /// SQS hands over this many messages in one call.
@@ -29,17 +29,6 @@ pub struct Received {
     pub receives: u32,
     /// When it was sent, in seconds since 1970.
     pub sent: i64,
-}
-
-/// What a queue says of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Depth {
-    /// Messages that can be received, about.
-    pub waiting: u64,
-    /// Messages that somebody works at, about.
-    pub hidden: u64,
-    /// How long a received message is hidden, in seconds.
-    pub visibility: u64,
 }
 
 impl Queue {
@@ -75,26 +64,6 @@ impl Queue {
         removed
             .map(drop)
             .map_err(|e| CallError::of("DeleteMessage", &self.url, &e))
-    }
-
-    /// How much there is in it.
-    ///
-    /// # Errors
-    /// The queue refused or did not answer.
-    pub async fn depth(&self) -> Result<Depth, CallError> {
-        let ask = self.client.get_queue_attributes().queue_url(&self.url);
-        let answer = ask.attribute_names(QueueAttributeName::All).send().await;
-        let answer = answer.map_err(|e| CallError::of("GetQueueAttributes", &self.url, &e))?;
-        let of = |name| {
-            let value = answer.attributes().and_then(|known| known.get(&name));
-            value.and_then(|value| value.parse().ok())
-        };
-        Ok(Depth {
-            waiting: of(QueueAttributeName::ApproximateNumberOfMessages).unwrap_or_default(),
-            hidden: of(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
-                .unwrap_or_default(),
-            visibility: of(QueueAttributeName::VisibilityTimeout).unwrap_or_default(),
-        })
     }
 }
 

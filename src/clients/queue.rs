@@ -6,7 +6,7 @@ use crate::domain::trace::Trace;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
-    SendMessageBatchRequestEntry,
+    QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Duration;
@@ -28,6 +28,17 @@ const TRACE: MessageSystemAttributeNameForSends =
 pub struct Queue {
     pub(super) client: Client,
     pub(super) url: String,
+}
+
+/// What a queue says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Depth {
+    /// Messages that can be received, about.
+    pub waiting: u64,
+    /// Messages that somebody works at, about.
+    pub hidden: u64,
+    /// How long a received message is hidden, in seconds.
+    pub visibility: u64,
 }
 
 impl Queue {
@@ -141,6 +152,25 @@ impl Queue {
             .await
             .map(drop)
             .map_err(|e| CallError::of("ChangeMessageVisibility", &self.url, &e))
+    }
+    /// How much there is in it.
+    ///
+    /// # Errors
+    /// The queue refused or did not answer.
+    pub async fn depth(&self) -> Result<Depth, CallError> {
+        let ask = self.client.get_queue_attributes().queue_url(&self.url);
+        let answer = ask.attribute_names(QueueAttributeName::All).send().await;
+        let answer = answer.map_err(|e| CallError::of("GetQueueAttributes", &self.url, &e))?;
+        let of = |name| {
+            let value = answer.attributes().and_then(|known| known.get(&name));
+            value.and_then(|value| value.parse().ok())
+        };
+        Ok(Depth {
+            waiting: of(QueueAttributeName::ApproximateNumberOfMessages).unwrap_or_default(),
+            hidden: of(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
+                .unwrap_or_default(),
+            visibility: of(QueueAttributeName::VisibilityTimeout).unwrap_or_default(),
+        })
     }
 }
 

@@ -266,9 +266,14 @@ impl Run {
     /// Where a file of removals is kept. `unique` makes it this attempt's own.
     #[must_use]
     pub fn file(&self, origin: &str, unique: Uuid) -> String {
+        format!("{}{unique}.json", self.folder(origin))
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn folder(&self, origin: &str) -> String {
         let place = Self::place(origin);
-        let folder = place.trim_end_matches("run.json");
-        format!("{folder}{}/{unique}.json", self.id)
+        format!("{}{}/", place.trim_end_matches("run.json"), self.id)
     }
 
     /// As it is stored: JSON.

@@ -10,6 +10,22 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveryId(pub Uuid);
 
+impl DeliveryId {
+    /// Whether it is of a delivery, and not of what we began ourselves.
+    #[must_use]
+    pub fn is_delivery(self) -> bool {
+        self.0.get_version_num() == 7
+    }
+
+    /// The same time and chance as the id of what we begin ourselves, such as an audit: a UUIDv8, which sorts as a v7 does.
+    #[must_use]
+    pub fn of_ours(unique: Uuid) -> Self {
+        let mut bytes = *unique.as_bytes();
+        bytes[6] = 0x80 | (bytes[6] & 0x0f);
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -224,6 +224,18 @@ impl Scheme {
         })
     }
 
+    /// The header that carries the signature, where the operator has named it.
+    #[must_use]
+    pub fn signature_header(&self) -> Option<&HeaderName> {
+        let Proof::Any(ways) = &self.proof else {
+            return None;
+        };
+        ways.iter().find_map(|way| match way {
+            Way::Signature(template) => Some(&template.header),
+            Way::Header(..) => None,
+        })
+    }
+
     /// What cannot be meant, a sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {

@@ -187,12 +187,12 @@ async fn an_operator_has_it_done_again_whatever_its_time_its_id_and_todays_secre
         .replay(nothing, None, deadline())
         .await
         .unwrap_err();
-    assert!(not.contains("no delivery 00000000"), "{not}");
+    assert!(not.to_string().contains("no delivery 00000000"), "{not}");
     world
         .store
         .put("state", &format!("deliveries/{id}"), "nonsense");
     let not = world.app().replay(id, None, deadline()).await.unwrap_err();
-    assert!(not.contains("is not what was written"), "{not}");
+    assert!(not.to_string().contains("is not what was written"), "{not}");
 }
 
 #[tokio::test]

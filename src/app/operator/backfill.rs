@@ -106,7 +106,7 @@ impl App {
                 origin: &reached.origin,
                 backup: reached.backup,
             },
-            cause: Cause::new(DeliveryId(Uuid::now_v7()), None),
+            cause: Cause::new(DeliveryId::of_ours(Uuid::now_v7()), None),
             stop,
             watch,
             failed: AtomicU64::new(0),
@@ -323,8 +323,8 @@ impl Filling<'_> {
         let done = loop {
             let deadline = Instant::now() + OBJECT_TIMEOUT;
             let jobs = std::iter::once((job.clone(), self.cause.clone()));
-            let mut done = self.app.perform(jobs, deadline).await.into_values();
-            match done.next().unwrap_or(Err(WorkError::Panicked)) {
+            let done = self.app.perform(jobs, deadline).await.into_values().next();
+            match done.map_or(Err(WorkError::Panicked), |done| done.ended) {
                 Err(left) if left.goes_on() && !self.stopped() => {}
                 done => break done,
             }

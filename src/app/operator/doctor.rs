@@ -5,7 +5,7 @@ use super::super::App;
 use super::probe::{reads, writes};
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
-use crate::clients::letters::Depth;
+use crate::clients::queue::Depth;
 use crate::domain::event::{MeasurementRef, bucket_of};
 use crate::domain::source::Source;
 use crate::domain::source::intdash::IntdashSource;

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use hookwork::app::operator::hooks::{Signed, event_of, measurement_of};
+use hookwork::domain::export::quoted;
 use hookwork::domain::source::Source;
 
 use crate::print::Printer;
@@ -95,11 +96,6 @@ fn curl(signed: &Signed, body: &str) -> String {
         line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
     }
     format!("{line} --data-raw {} {}", quoted(body), quoted(&signed.url))
-}
-
-/// As a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A file, or what comes in.

@@ -12,7 +12,7 @@ use super::event::Event;
 use super::handshake::Answer;
 use super::secrets::SourceSecrets;
 use super::sns::Claim;
-use http::Method;
+use http::{HeaderName, Method};
 use serde::Deserialize;
 
 /// A configured sender, by its kind.
@@ -25,6 +25,12 @@ pub enum Source {
     Intdash(intdash::IntdashSource),
     /// Any other sender, whose deliveries are handed on.
     Generic(generic::GenericSource),
+}
+
+/// Whether this is the name of an endpoint, which only records, and not of a configured source.
+#[must_use]
+pub fn is_endpoint(source: &str) -> bool {
+    source.starts_with("in/")
 }
 
 /// Why a delivery may be believed.
@@ -155,6 +161,25 @@ impl Source {
             (Self::Intdash(_), Some(secrets)) if secrets.api_token.is_some() => None,
             (Self::Intdash(_), _) => Some("api_token"),
             (Self::Generic(_), _) => None,
+        }
+    }
+
+    /// The header of its own choice that carries a secret itself.
+    #[must_use]
+    pub fn secret_header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Generic(source) => source.verify.secret_header(),
+            Self::S3(_) | Self::Intdash(_) => None,
+        }
+    }
+
+    /// The header that carries the signature.
+    #[must_use]
+    pub fn signature_header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Generic(source) => source.verify.signature_header(),
+            // Theirs have names that tell.
+            Self::S3(_) | Self::Intdash(_) => None,
         }
     }
 

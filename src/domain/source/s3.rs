@@ -198,17 +198,19 @@ impl S3Source {
         })?;
         self.allowed(Some(project), bucket)
             .ok_or(Rejection::Forbidden)?;
-        let url = self
-            .url
-            .as_deref()
-            .or(delivery.url.as_deref())
-            .ok_or_else(|| {
-                Rejection::Malformed(
-                    "the request context tells no domain: set the source's url as registered"
-                        .to_owned(),
-                )
-            })?;
+        let url = self.registered(delivery).ok_or_else(|| {
+            Rejection::Malformed(
+                "the request context tells no domain: set the source's url as registered"
+                    .to_owned(),
+            )
+        })?;
         Ok(Answer::Signature(challenge.sign(url)))
+    }
+
+    /// The URL that a handshake signs, as far as it is known.
+    #[must_use]
+    pub fn registered<'a>(&'a self, delivery: &'a Delivery) -> Option<&'a str> {
+        self.url.as_deref().or(delivery.url.as_deref())
     }
 
     /// The allow-list's entry for a bucket of the wire.

@@ -1,0 +1,243 @@
+//! The inbox is looked into: the list, one delivery in full, and how the mirror stands.
+
+mod mirror;
+
+pub use mirror::{Decision, Held, MirrorState, OriginState};
+
+use super::App;
+use crate::clients::bucket::Bucket;
+use crate::clients::error::CallError;
+use crate::domain::delivery::{BODY_MAX, DeliveryId};
+use crate::domain::inbox::{
+    Attempt, FOLDER, Filter, Kept, NEWEST, Row, delivery_of, group, inverse, made, rows,
+};
+use crate::domain::record::{HEAD_MAX, Record};
+use crate::domain::source::Source;
+use crate::error::WorkError;
+use futures_util::stream::{self, StreamExt as _};
+
+/// Listings of a thousand files that one look at the list costs at most.
+const LISTINGS_MAX: usize = 8;
+/// Attempts of a delivery that are shown, the newest ones.
+const ATTEMPTS_MAX: usize = 100;
+/// Attempts that are read at a time.
+const READS_AT_A_TIME: usize = 16;
+
+/// A part of the list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Newest first.
+    pub rows: Vec<Row>,
+    /// Where older ones begin; none where there are no more.
+    pub before: Option<String>,
+    /// Deliveries that were looked at.
+    pub searched: usize,
+    /// Calls that it took.
+    pub calls: usize,
+}
+
+/// One delivery in full.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// As the list has it.
+    pub row: Row,
+    /// The delivery; none where only attempts were kept.
+    pub record: Option<Record>,
+    /// The attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+impl App {
+    /// The state bucket, where there is an inbox.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn inbox(&self) -> Result<&Bucket, String> {
+        let state = self.state.as_ref();
+        state.ok_or_else(|| "there is no STATE_BUCKET: no delivery is kept".to_owned())
+    }
+
+    /// The newest deliveries that a filter wants, from a cursor of an earlier page on. It takes no more than eight calls, so
+    /// of what is rare it may find fewer than `limit`, with a cursor to go on from.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, String> {
+        let state = self.inbox()?;
+        // A cursor is a group, whose files all come before it and a tilde.
+        let from = before.map(|group| format!("{group}~"));
+        let newest = filter.until.map_or(NEWEST.to_owned(), inverse);
+        let mut after = from.map_or(newest.clone(), |from| from.max(newest));
+        let (mut wanted, mut searched, mut calls) = (Vec::new(), 0, 0);
+        let oldest = filter.after.unwrap_or_default();
+        loop {
+            let (files, last) = state
+                .page(FOLDER, Some(&after))
+                .await
+                .map_err(|error| error.to_string())?;
+            calls += 1;
+            let names: Vec<_> = files.iter().map(|file| file.key.as_str()).collect();
+            let mut found = rows(names.iter().copied());
+            // The last delivery's files may go on in the next page.
+            if !last && found.len() > 1 {
+                found.pop();
+            }
+            for row in found {
+                after = format!("{}~", group(row.id));
+                if made(row.id.0) < oldest {
+                    return Ok(page(wanted, None, searched, calls));
+                }
+                searched += 1;
+                if filter.wants(&row) {
+                    wanted.push(row);
+                    if wanted.len() >= limit {
+                        return Ok(page(wanted, Some(after), searched, calls));
+                    }
+                }
+            }
+            if last {
+                return Ok(page(wanted, None, searched, calls));
+            }
+            // A page of what is none of ours.
+            if let Some(name) = names.last().copied().filter(|name| after.as_str() < *name) {
+                let group = name.split_once('/').map_or(name, |(group, _)| group);
+                if delivery_of(group).is_none() {
+                    after = name.to_owned();
+                }
+            }
+            if calls >= LISTINGS_MAX {
+                return Ok(page(wanted, Some(after), searched, calls));
+            }
+        }
+    }
+
+    /// One delivery in full, with its attempts.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn find(&self, id: DeliveryId) -> Result<Option<Found>, String> {
+        let state = self.inbox()?;
+        let told = |error: CallError| error.to_string();
+        let files = self.files_of(state, id).await.map_err(told)?;
+        let Some(row) = rows(files.iter().map(String::as_str)).pop() else {
+            return self.found_formerly(state, id).await;
+        };
+        let record = match files.iter().find(|name| is_delivery(name)) {
+            Some(name) => read(state, &format!("{FOLDER}{name}"))
+                .await?
+                .and_then(|bytes| Record::from_bytes(bytes.into())),
+            None => None,
+        };
+        if row.facts.is_some() && record.is_none() {
+            return Err(format!(
+                "what is kept of delivery {id} is not what was written"
+            ));
+        }
+        let mut places = Vec::new();
+        for name in files.iter().rev().filter(|name| !is_delivery(name)) {
+            places.push(format!("{FOLDER}{name}"));
+        }
+        places.truncate(ATTEMPTS_MAX);
+        let attempts = places.into_iter().map(|place| async move {
+            let bytes = read(state, &place).await?;
+            Ok(bytes.and_then(|json| Attempt::from_json(&json)))
+        });
+        let attempts: Vec<Result<Option<Attempt>, String>> = stream::iter(attempts)
+            .buffered(READS_AT_A_TIME)
+            .collect()
+            .await;
+        let attempts: Result<Vec<_>, String> = attempts.into_iter().collect();
+        let mut attempts: Vec<_> = attempts?.into_iter().flatten().collect();
+        attempts.reverse();
+        Ok(Some(Found {
+            row,
+            record,
+            attempts,
+        }))
+    }
+
+    /// A delivery that an earlier version of this program kept.
+    async fn found_formerly(
+        &self,
+        state: &Bucket,
+        id: DeliveryId,
+    ) -> Result<Option<Found>, String> {
+        let Some(bytes) = read(state, &Record::former_place(id)).await? else {
+            return Ok(None);
+        };
+        let record = Record::from_bytes(bytes.into())
+            .ok_or_else(|| format!("what is kept of delivery {id} is not what was written"))?;
+        let row = Row {
+            id,
+            facts: Some(record.facts()),
+            attempts: Vec::new(),
+            duplicate_of: None,
+        };
+        Ok(Some(Found {
+            row,
+            record: Some(record),
+            attempts: Vec::new(),
+        }))
+    }
+
+    /// Where a delivery is recorded, as a URI; none where it is not.
+    pub(super) async fn place_of(&self, id: DeliveryId) -> Result<Option<String>, WorkError> {
+        let Some(state) = &self.state else {
+            return Ok(None);
+        };
+        let files = self.files_of(state, id).await.map_err(WorkError::State)?;
+        let name = files.into_iter().find(|name| is_delivery(name));
+        Ok(name.map(|name| format!("s3://{}/{FOLDER}{name}", state.name())))
+    }
+
+    /// The names of a delivery's files, after the folder.
+    async fn files_of(&self, state: &Bucket, id: DeliveryId) -> Result<Vec<String>, CallError> {
+        let group = group(id);
+        let (files, _) = state.page(&format!("{FOLDER}{group}/"), None).await?;
+        let names = files
+            .into_iter()
+            .map(|file| format!("{group}/{}", file.key));
+        Ok(names.collect())
+    }
+
+    /// The header in which a source's sender signs, where that is of its own choice.
+    #[must_use]
+    pub fn signature_header(&self, source: Option<&str>) -> Option<&str> {
+        let header = self.sources.get(source?)?.signature_header()?;
+        Some(header.as_str())
+    }
+
+    /// The copy that a job makes of a key of a source's bucket: the backup bucket, and the key there.
+    #[must_use]
+    pub fn copy_of(&self, source: &str, bucket: &str, key: &str) -> Option<(&str, String)> {
+        let Some(Source::S3(source)) = self.sources.get(source) else {
+            return None;
+        };
+        let rule = source.buckets.get(bucket)?;
+        Some((self.backup.as_ref()?.name(), rule.backup_key(key)))
+    }
+}
+
+fn page(rows: Vec<Row>, before: Option<String>, searched: usize, calls: usize) -> Page {
+    Page {
+        rows,
+        before: before.map(|cursor| cursor.trim_end_matches('~').to_owned()),
+        searched,
+        calls,
+    }
+}
+
+fn is_delivery(name: &str) -> bool {
+    matches!(Kept::of_name(name), Some((_, Kept::Delivery(_))))
+}
+
+async fn read(state: &Bucket, place: &str) -> Result<Option<Vec<u8>>, String> {
+    let found = state.read_up_to(place, HEAD_MAX + BODY_MAX).await;
+    let found = found.map_err(|error| error.to_string())?;
+    Ok(found.map(|(bytes, _)| bytes))
+}

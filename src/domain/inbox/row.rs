@@ -1,0 +1,192 @@
+//! The list: files of a listing joined into a row a delivery, narrowed by a filter.
+
+use super::{AttemptFacts, Facts, Verdict, delivery_of, made};
+use crate::domain::delivery::DeliveryId;
+use crate::domain::source::is_endpoint;
+use std::collections::HashMap;
+
+/// What a file of the inbox is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// A delivery.
+    Delivery(Facts),
+    /// An attempt at its jobs.
+    Attempt(AttemptFacts),
+}
+
+impl Kept {
+    /// Of a file's name after the folder, with its group; none of what is not ours.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<(&str, Self)> {
+        let (group, rest) = name.split_once('/')?;
+        let kept = match rest.split_once('.')? {
+            ("0", facts) => Self::Delivery(Facts::of_name(facts)?),
+            ("1", facts) => Self::Attempt(AttemptFacts::of_name(facts)?),
+            _ => return None,
+        };
+        Some((group, kept))
+    }
+}
+
+/// How things stand with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// All of its jobs are over.
+    Done,
+    /// There are jobs whose end nobody has told of yet.
+    Pending,
+    /// The last attempt failed, or it could not be received.
+    Failed,
+    /// There was nothing to do.
+    Nothing,
+    /// It was a handshake.
+    Handshake,
+    /// It was refused.
+    Rejected,
+    /// It came to an endpoint, which only records.
+    Recorded,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+            Self::Nothing => "nothing",
+            Self::Handshake => "handshake",
+            Self::Rejected => "rejected",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
+/// A delivery in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its id.
+    pub id: DeliveryId,
+    /// What is known of it; none where it was not kept, and only its attempts were.
+    pub facts: Option<Facts>,
+    /// Oldest first.
+    pub attempts: Vec<AttemptFacts>,
+    /// An earlier one that is the same.
+    pub duplicate_of: Option<DeliveryId>,
+}
+
+impl Row {
+    /// When it came, in milliseconds since 1970.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        made(self.id.0)
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let planned = self.facts.as_ref().map_or(0, |facts| facts.jobs);
+        let good: usize = self.attempts.iter().map(|attempt| attempt.good).sum();
+        match (self.attempts.last(), &self.facts) {
+            (Some(last), _) if matches!(last.outcome, "failed" | "dead") => State::Failed,
+            (Some(_), _) if good >= planned.max(1) => State::Done,
+            (Some(_), _) => State::Pending,
+            (None, Some(facts)) => match facts.verdict {
+                Verdict::Accepted if facts.jobs > 0 => State::Pending,
+                Verdict::Accepted if facts.source.as_deref().is_some_and(is_endpoint) => {
+                    State::Recorded
+                }
+                Verdict::Accepted => State::Nothing,
+                Verdict::Handshake => State::Handshake,
+                Verdict::Failed => State::Failed,
+                _ => State::Rejected,
+            },
+            (None, None) => State::Nothing,
+        }
+    }
+}
+
+/// Joins files, in the order of their names, into rows, newest first, and finds those that are the same as an earlier one.
+#[must_use]
+pub fn rows<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (group, kept) in names.filter_map(Kept::of_name) {
+        let Some(id) = delivery_of(group) else {
+            continue;
+        };
+        if rows.last().is_none_or(|row| row.id != id) {
+            rows.push(Row {
+                id,
+                facts: None,
+                attempts: Vec::new(),
+                duplicate_of: None,
+            });
+        }
+        if let Some(row) = rows.last_mut() {
+            match kept {
+                Kept::Delivery(facts) => row.facts = Some(facts),
+                Kept::Attempt(facts) => row.attempts.push(facts),
+            }
+        }
+    }
+    for row in &mut rows {
+        row.attempts.sort_by_key(|attempt| attempt.id);
+    }
+    let mut first: HashMap<(Option<String>, String), DeliveryId> = HashMap::new();
+    for row in rows.iter_mut().rev() {
+        let Some(facts) = row.facts.as_ref().filter(|facts| !facts.same.is_empty()) else {
+            continue;
+        };
+        let same = (facts.source.clone(), facts.same.clone());
+        let known = *first.entry(same).or_insert(row.id);
+        row.duplicate_of = (known != row.id).then_some(known);
+    }
+    rows
+}
+
+/// Which deliveries are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this source; `-` of none.
+    pub source: Option<String>,
+    /// With this state or verdict.
+    pub status: Option<String>,
+    /// With this text in source, id or title, in whatever case.
+    pub text: Option<String>,
+    /// Not older than this, in milliseconds since 1970.
+    pub after: Option<u64>,
+    /// Not newer than this, likewise.
+    pub until: Option<u64>,
+}
+
+impl Filter {
+    /// Whether a delivery is wanted.
+    #[must_use]
+    pub fn wants(&self, row: &Row) -> bool {
+        let facts = row.facts.as_ref();
+        let source = facts.and_then(|facts| facts.source.as_deref());
+        let right_source = self
+            .source
+            .as_deref()
+            .is_none_or(|wanted| source.unwrap_or("-") == wanted);
+        let verdict = facts.map(|facts| facts.verdict.word());
+        let right_status = self
+            .status
+            .as_deref()
+            .is_none_or(|wanted| row.state().word() == wanted || verdict == Some(wanted));
+        let has = |text: &str| {
+            let title = facts.map_or("", |facts| &facts.title);
+            [source.unwrap_or_default(), title, &row.id.to_string()]
+                .iter()
+                .any(|place| place.to_lowercase().contains(text))
+        };
+        let text = self.text.as_deref().map(str::to_lowercase);
+        let at = row.received();
+        right_source
+            && right_status
+            && text.is_none_or(|text| has(&text))
+            && self.after.is_none_or(|after| at >= after)
+            && self.until.is_none_or(|until| at <= until)
+    }
+}
