@@ -1,7 +1,7 @@
 //! The function's work, built once per cold start: a delivery is received, its jobs are planned and performed.
 
 mod audit;
-mod deliveries;
+pub mod deliveries;
 pub mod inbox;
 #[cfg(feature = "dev")]
 pub mod operator;

@@ -622,7 +622,7 @@ class Alarms(unittest.TestCase):
     def test_there_is_one_for_each_thing_that_goes_wrong(self):
         self.assertEqual(
             set(self.alarms),
-            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "Unrecorded", "ApiFailures", "WorkerErrors", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
         )
 
     def test_each_tells_somebody(self):
@@ -637,10 +637,11 @@ class Alarms(unittest.TestCase):
             self.assertEqual((it["Properties"]["Namespace"], it["Properties"]["MetricName"]), (NAMESPACE, metric))
             self.assertEqual(it["Properties"]["Dimensions"], [{"Name": "function", "Value": WORKING}])
 
-    def test_a_delivery_that_could_not_be_kept_is_watched_of_the_function_that_receives(self):
-        it = self.alarms["Unrecorded"]["Properties"]
-        self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "unrecorded"))
-        self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": "Receiver"}}])
+    def test_what_could_not_be_kept_is_watched_where_deliveries_come_and_where_they_are_worked_on(self):
+        for name in ("Receiver", "Worker"):
+            it = self.alarms[f"{name}Unrecorded"]["Properties"]
+            self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "unrecorded"))
+            self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": name}}])
 
     def test_each_is_there_whenever_what_it_watches_is(self):
         for name, it in self.alarms.items():
@@ -690,8 +691,10 @@ class Dashboard(unittest.TestCase):
             self.assertEqual(set(ours), set(METRICS))
             for name in ("jobs", "copied_bytes", "lag", "missed_hints", "held_deletions"):
                 self.assertEqual(ours[name], working, name)
-            for name in ("deliveries", "rejections", "unrecorded"):
+            for name in ("deliveries", "rejections"):
                 self.assertEqual(ours[name], "Receiver", name)
+            keeping = {dimensions["function"] for _, name, dimensions in drawn if name == "unrecorded"}
+            self.assertEqual(keeping, {"Receiver", "Worker", "Inbox"} if queued else {"Receiver"})
             spaces = {space for space, _, _ in drawn}
             self.assertEqual(spaces, {NAMESPACE, "AWS/Lambda", "AWS/ApiGateway"} | ({"AWS/SQS"} if queued else set()))
             functions = {dimensions["FunctionName"] for space, _, dimensions in drawn if space == "AWS/Lambda"}
