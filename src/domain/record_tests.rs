@@ -1,3 +1,5 @@
+//! What is kept of a delivery is read again, and no secret is kept.
+
 use super::*;
 use proptest::prelude::*;
 

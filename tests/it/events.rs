@@ -62,26 +62,34 @@ pub(crate) async fn dispatched(app: &Arc<App>, event: &Value) -> Value {
 
 /// The same of a function that has this much time.
 pub(crate) async fn dispatched_within(app: &Arc<App>, event: &Value, time: Duration) -> Value {
-    let answer = invoked(app, event, time, None).await.unwrap();
+    let answer = invoked(app, &event.to_string(), time, None).await.unwrap();
     serde_json::to_value(answer).unwrap()
+}
+
+/// The same of an event in just these words.
+pub(crate) async fn dispatched_text(app: &Arc<App>, event: &str) -> Value {
+    let answer = invoked(app, event, Duration::from_secs(60), None).await;
+    serde_json::to_value(answer.unwrap()).unwrap()
 }
 
 /// The same of an invocation whose trace header is this.
 pub(crate) async fn dispatched_in_trace(app: &Arc<App>, event: &Value, header: &str) -> Value {
     let time = Duration::from_secs(60);
-    let answer = invoked(app, event, time, Some(header)).await.unwrap();
+    let answer = invoked(app, &event.to_string(), time, Some(header))
+        .await
+        .unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
 /// Why the function fails an event.
 pub(crate) async fn refused(app: &Arc<App>, event: &Value) -> String {
-    let answer = invoked(app, event, Duration::from_secs(60), None).await;
+    let answer = invoked(app, &event.to_string(), Duration::from_secs(60), None).await;
     answer.unwrap_err().to_string()
 }
 
 async fn invoked(
     app: &Arc<App>,
-    event: &Value,
+    event: &str,
     time: Duration,
     trace: Option<&str>,
 ) -> Result<lambda::Response, lambda_runtime::Error> {
@@ -90,7 +98,7 @@ async fn invoked(
     let ends = SystemTime::now() + time;
     let ends = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
     context.deadline = ends.try_into().unwrap();
-    let payload = RawValue::from_string(event.to_string()).unwrap();
+    let payload = RawValue::from_string(event.to_owned()).unwrap();
     let event = LambdaEvent::new(payload, context);
     let router = hookwork::http::router(app.clone());
     lambda::dispatch(app.clone(), router, event).await

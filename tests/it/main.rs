@@ -25,6 +25,7 @@ mod notify;
 mod operator;
 mod originals;
 mod queue;
+mod recording;
 mod senders;
 mod servers;
 mod summary;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hookwork::app::App;
 use hookwork::clients::Aws;
 use hookwork::config::Config;
+use hookwork::domain::inbox::{FOLDER, Row, rows};
 use hookwork::http::Arrival;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::{Intdash, SAMPLE_MEASUREMENT, signature};
@@ -154,6 +155,12 @@ pub(crate) fn secrets() -> Value {
 }
 
 impl World {
+    /// The deliveries in the inbox, newest first.
+    pub(crate) fn inbox(&self) -> Vec<Row> {
+        let files = self.store.keys("state");
+        rows(files.iter().filter_map(|place| place.strip_prefix(FOLDER)))
+    }
+
     /// One origin bucket without a prefix, and an intdash server with the sample measurement.
     pub(crate) async fn new() -> Self {
         Self::with_rule(json!({})).await
@@ -215,6 +222,21 @@ impl World {
     pub(crate) async fn another(&self, rule: Value) -> Arc<App> {
         let sources = json!({"vk": vk(&self.urls[0], rule)});
         let setting = variables(&sources, &secrets(), "backup", Some("state"));
+        app(setting, &self.urls[0], &self.urls[1]).await
+    }
+
+    /// Another function of the same far sides, with these sources and secrets, which records so much.
+    pub(crate) async fn recording(
+        &self,
+        record: &str,
+        sources: &Value,
+        secrets: &Value,
+    ) -> Arc<App> {
+        let known = variables(sources, secrets, "backup", Some("state"));
+        let setting = |name: &str| match name {
+            "RECORD" => Some(record.to_owned()),
+            name => known(name),
+        };
         app(setting, &self.urls[0], &self.urls[1]).await
     }
 

@@ -1,3 +1,5 @@
+//! Names of files are facts, in both directions; rows, states and filters.
+
 use super::*;
 use crate::domain::delivery::DeliveryId;
 use proptest::prelude::*;

@@ -6,6 +6,7 @@ use axum::body::Body;
 use hookwork::http::Arrival;
 use http::{Method, Request};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 fn request(method: Method, path: &str) -> Request<Body> {
     let request = Request::builder().method(method).uri(path);
@@ -77,7 +78,12 @@ async fn handshakes_are_answered_as_plain_text_and_by_the_methods_that_they_use(
             "{method} {path}"
         );
     }
-    assert!(world.topic.notices().is_empty() && world.store.keys("state").is_empty());
+    assert!(world.topic.notices().is_empty());
+    let states: BTreeSet<_> = world.inbox().iter().map(|row| row.state().word()).collect();
+    assert_eq!(
+        states.into_iter().collect::<Vec<_>>(),
+        ["handshake", "rejected"]
+    );
 }
 
 #[tokio::test]

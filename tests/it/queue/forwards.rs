@@ -7,6 +7,7 @@ use crate::servers::unique;
 use crate::world::{app, far_sides, send};
 use axum::body::Body;
 use hookwork::app::App;
+use hookwork::domain::inbox::{FOLDER, rows};
 use hookwork::twin::s3::Store;
 use http::Request;
 use serde_json::{Value, json};
@@ -108,8 +109,13 @@ async fn a_delivery_is_kept_and_queued_and_then_published_once() {
     let body = "{\"object_kind\": \"push\",\n \"é\": \"🎉\"}";
     let first = line.deliver("k1", body).await;
     assert_eq!(first["queued"], 1);
-    let place = format!("deliveries/{}", first["delivery"].as_str().unwrap());
-    assert_eq!(line.store.keys("state"), [place], "kept, and not yet done");
+    let id = first["delivery"].as_str().unwrap();
+    let files = line.store.keys("state");
+    let [row] = &rows(files.iter().filter_map(|place| place.strip_prefix(FOLDER)))[..] else {
+        panic!("one delivery: {files:?}")
+    };
+    let kept = (row.id.to_string(), row.state().word());
+    assert_eq!(kept, (id.to_owned(), "pending"), "kept, and not yet done");
     line.deliver("k1", body).await;
     line.work().await;
     assert_eq!(line.hear().await, [body]);
