@@ -17,6 +17,7 @@ use hookwork::app::deliveries::Unreplayed;
 use hookwork::clients::https::plain;
 use hookwork::domain::delivery::DeliveryId;
 use hookwork::domain::export::is_of_the_way;
+use hookwork::domain::inbox::Verdict;
 use hookwork::domain::record::Record;
 
 use crate::print::{Printer, clean_lines, complain};
@@ -116,22 +117,23 @@ async fn post(
     let found = app.find(id).await.map_err(|problem| anyhow!(problem))?;
     let record = found.and_then(|found| found.record);
     let record = record.with_context(|| format!("no delivery {id} is kept"))?;
+    if record.told.verdict == Verdict::TooLarge {
+        bail!("its body was not read, so that there is nothing to post");
+    }
     let left_out = record.headers.iter().filter(|(_, value)| value.is_none());
     let left_out: Vec<_> = left_out.map(|(name, _)| name.as_str()).collect();
     if !left_out.is_empty() {
         complain("left out", &left_out.join(", "));
     }
     let request = request(&record, to)?;
-    let began = Instant::now();
-    let answered = plain::send(request, SHOWN, ANSWER_TAKES).await;
-    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let answer = match answered {
+    let answer = match plain::send(request, SHOWN, ANSWER_TAKES).await {
         Ok(answer) => answer,
         Err(problem) => {
             complain("no answer", &problem);
             return Ok(ExitCode::from(FOUND));
         }
     };
+    let ms = u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX);
     let body = String::from_utf8_lossy(&answer.beginning);
     if json {
         printer.json(&json!({

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Answer {
     pub beginning: Vec<u8>,
     /// Whether the body goes on.
     pub goes_on: bool,
+    /// How long it took to connect, to send and to be answered so far.
+    pub took: Duration,
 }
 
 /// Sends a request, and reads up to `most` bytes of the answer's body. All of it takes no longer than `limit`.
@@ -29,6 +31,7 @@ pub async fn send(request: Request<Bytes>, most: usize, limit: Duration) -> Resu
     let client = Client::builder(TokioExecutor::new())
         .http1_max_headers(super::HEADERS_MAX)
         .build::<_, Full<Bytes>>(Dial::new());
+    let began = Instant::now();
     let sent = async {
         let answer = client.request(request.map(Full::new)).await;
         let (head, mut body) = answer.map_err(|error| chain(&error))?.into_parts();
@@ -46,6 +49,7 @@ pub async fn send(request: Request<Bytes>, most: usize, limit: Duration) -> Resu
             status: head.status,
             beginning,
             goes_on,
+            took: began.elapsed(),
         })
     };
     let late = |_| Err(format!("no answer within {} s", limit.as_secs()));
