@@ -21,7 +21,7 @@ SAM_FLAGS ?=
 STACK = $(or $(shell sed -n 's/.*--stack-name[ =]*\([^ ]*\).*/\1/p' <<< '$(SAM_FLAGS)'),hookwork)
 OVERRIDES = $(if $(wildcard $(PARAMETERS)),--parameter-overrides file://$(PARAMETERS))
 
-.PHONY: help venv run demo test proof soak check e2e e2e-local fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror receiver memory clean
+.PHONY: help venv run demo test proof soak check e2e e2e-local fmt lint doc deny template build deploy invoke delete sizes cold-start bench mirror receiver inbox memory clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -181,6 +181,11 @@ bench: $(PEERS) ## Time, CPU and memory beside other programs that copy: ROWS="1
 receiver: $(VENV) ## How soon a delivery is answered, beside the server that this replaces (where s3-webhook is installed)
 	cargo build --release --bin hookwork
 	.venv/bin/python bench/receiver.py $(TARGET)/release/hookwork
+
+inbox: $(PEERS) ## What 100,000 recorded deliveries cost: the list, a filter, the live tail; and recording (8 minutes)
+	cargo build --release --bin hookwork
+	cargo build --release --locked --manifest-path bench/mems3/Cargo.toml --target-dir $(TARGET)/mems3
+	.venv/bin/python bench/inbox.py $(TARGET)/release/hookwork --mems3 $(MEMS3)
 
 mirror: $(PEERS)
 	cargo build --release --bin hookwork

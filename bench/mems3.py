@@ -13,8 +13,8 @@ FAR = ["--delay-ms", "30", "--down-bps", "90000000", "--up-bps", "20000000"]
 
 
 class Mems3:
-    def __init__(self, program, folder, tls, far=False):
-        command = [program, *(FAR if far else [])]
+    def __init__(self, program, folder, tls, far=False, delay=None):
+        command = [program, *(FAR if far else []), *(["--delay-ms", str(delay)] if delay else [])]
         self.ca = None
         if tls:
             folder = pathlib.Path(folder)

@@ -53,7 +53,7 @@ class Queue:
 class Receiver:
     """One environment of the function."""
 
-    def __init__(self, program, queue):
+    def __init__(self, program, queue, more=None):
         sources = {"vk": {"kind": "s3", "flavor": "vk", "endpoint": "http://127.0.0.1:9", "region": "ru-msk", "buckets": {"mcs0000000000/origin": {}}}}
         self.function = Started(
             os.path.abspath(program),
@@ -71,7 +71,8 @@ class Receiver:
                 "SOURCES": json.dumps(sources),
                 "SECRETS": json.dumps({"vk": {}}),
                 "BACKUP_BUCKET": "backup",
-            },
+            }
+            | (more or {}),
         )
         self.pid = self.function.pid
 

@@ -32,7 +32,11 @@ use crate::transfer::Limits;
 use perform::Done;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long after its deadline an attempt may still be recorded: whoever waits does so for half a second longer.
+const RECORDING: Duration = Duration::from_millis(2_500);
 
 /// Everything that lives as long as the process.
 #[derive(Debug)]
@@ -198,7 +202,11 @@ impl App {
         // That all of it is in the queue goes without saying, unless somebody asked for it.
         let tells = by == By::Replay || reports.iter().any(|job| job.outcome != "queued");
         if tells {
-            self.attempted(id, by, began, reports).await;
+            let recording = self.attempted(id, by, began, reports);
+            if timeout_at(deadline + RECORDING, recording).await.is_err() {
+                self.metrics.unrecorded();
+                tracing::error!(delivery.id = %id, "an attempt was not recorded: there was no time left");
+            }
         }
         let queued = ended
             .values()

@@ -108,6 +108,7 @@ impl Buckets {
     /// Ledgers of uploads under way.
     async fn ledgers(&self) -> usize {
         let list = self.client.list_objects_v2().bucket(&self.names[2]);
+        let list = list.prefix("uploads/");
         list.send().await.unwrap().contents().len()
     }
 

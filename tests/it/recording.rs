@@ -60,7 +60,7 @@ async fn replayed(app: &Arc<App>, id: DeliveryId) -> Result<u64, Unreplayed> {
 
 #[tokio::test]
 async fn what_was_accepted_is_recorded_as_it_came_with_its_attempt_and_its_receipt() {
-    let world = World::resumable().await;
+    let world = World::mirroring(json!({})).await;
     world.put("a", "one");
     let body = delivery([created("a")]);
     let answer = world.post("/hooks/vk", body.clone()).await;
@@ -182,7 +182,7 @@ async fn of_a_handshake_the_signed_url_and_its_other_spellings_are_recorded() {
 
 #[tokio::test]
 async fn a_store_that_fails_is_told_and_changes_no_fate() {
-    let world = World::resumable().await;
+    let world = World::mirroring(json!({})).await;
     world.put("a", "one");
     world.faults.inject(
         On::every().bucket("state"),

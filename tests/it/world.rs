@@ -176,37 +176,43 @@ impl World {
         .await
     }
 
-    /// With a state bucket, so that uploads can be resumed.
+    /// With a state bucket for ledgers and audits alone, so that uploads can be resumed: these tests count its calls.
     pub(crate) async fn resumable() -> Self {
         Self::resumable_with(json!({})).await
     }
 
     pub(crate) async fn resumable_with(rule: Value) -> Self {
         let sources = |s3_url: &str, _: &str| (json!({"vk": vk(s3_url, rule)}), secrets());
-        Self::build(sources, Some("state")).await
+        Self::build(sources, Some("state"), "nothing").await
+    }
+
+    /// With a state bucket, and deliveries in it.
+    pub(crate) async fn mirroring(rule: Value) -> Self {
+        Self::with_state(|s3_url, _| (json!({"vk": vk(s3_url, rule)}), secrets())).await
     }
 
     /// With a state bucket, for what a notice has no room for.
     pub(crate) async fn summarising() -> Self {
         let intdash = |url: &str| json!({"intdash": {"kind": "intdash", "url": url}});
-        Self::build(|_, url| (intdash(url), secrets()), Some("state")).await
+        Self::build(|_, url| (intdash(url), secrets()), Some("state"), "nothing").await
     }
 
     pub(crate) async fn with(settings: impl FnOnce(&str, &str) -> (Value, Value)) -> Self {
-        Self::build(settings, None).await
+        Self::build(settings, None, "all").await
     }
 
     pub(crate) async fn with_state(settings: impl FnOnce(&str, &str) -> (Value, Value)) -> Self {
-        Self::build(settings, Some("state")).await
+        Self::build(settings, Some("state"), "all").await
     }
 
     async fn build(
         settings: impl FnOnce(&str, &str) -> (Value, Value),
         state: Option<&str>,
+        record: &str,
     ) -> Self {
         let (store, faults, topic, intdash, urls) = far_sides().await;
         let (sources, secrets) = settings(&urls[0], &urls[2]);
-        let setting = variables(&sources, &secrets, "backup", state);
+        let setting = recorded(variables(&sources, &secrets, "backup", state), record);
         let app = app(setting, &urls[0], &urls[1]).await;
         Self {
             store,
@@ -221,8 +227,7 @@ impl World {
     /// Another function of the same far sides, with this rule.
     pub(crate) async fn another(&self, rule: Value) -> Arc<App> {
         let sources = json!({"vk": vk(&self.urls[0], rule)});
-        let setting = variables(&sources, &secrets(), "backup", Some("state"));
-        app(setting, &self.urls[0], &self.urls[1]).await
+        self.recording("nothing", &sources, &secrets()).await
     }
 
     /// Another function of the same far sides, with these sources and secrets, which records so much.
@@ -232,11 +237,7 @@ impl World {
         sources: &Value,
         secrets: &Value,
     ) -> Arc<App> {
-        let known = variables(sources, secrets, "backup", Some("state"));
-        let setting = |name: &str| match name {
-            "RECORD" => Some(record.to_owned()),
-            name => known(name),
-        };
+        let setting = recorded(variables(sources, secrets, "backup", Some("state")), record);
         app(setting, &self.urls[0], &self.urls[1]).await
     }
 
@@ -307,6 +308,17 @@ impl World {
 
     pub(crate) async fn finish_sample(&self) -> Answer {
         self.finish(SAMPLE_MEASUREMENT).await
+    }
+}
+
+/// These settings, with so much recorded.
+fn recorded(
+    known: impl Fn(&str) -> Option<String>,
+    record: &str,
+) -> impl Fn(&str) -> Option<String> {
+    move |name| match name {
+        "RECORD" => Some(record.to_owned()),
+        name => known(name),
     }
 }
 

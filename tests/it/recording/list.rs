@@ -132,7 +132,7 @@ async fn a_delivery_that_comes_twice_is_flagged() {
 #[tokio::test]
 async fn held_removals_are_shown_and_rejected_or_approved() {
     let rule = serde_json::json!({"hold": {"count": 0, "share": 0.0}});
-    let world = World::resumable_with(rule).await;
+    let world = World::mirroring(rule).await;
     for key in ["a", "b"] {
         world.put(key, "1");
         world.deliver([created(key)]).await;
