@@ -2,6 +2,8 @@
 
 mod audit;
 pub mod deliveries;
+pub mod endpoints;
+mod entrance;
 pub mod inbox;
 #[cfg(feature = "dev")]
 pub mod operator;
@@ -54,6 +56,7 @@ pub struct App {
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
     limits: Limits,
     metrics: Metrics,
+    endpoints: endpoints::Known,
     aws: Aws,
 }
 
@@ -82,6 +85,7 @@ impl App {
             origins: Mutex::default(),
             limits: Limits::of_memory(config.memory_mib),
             metrics: Metrics::new(config.function_name, config.log_level),
+            endpoints: endpoints::Known::default(),
             aws,
         })
     }

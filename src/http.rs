@@ -1,5 +1,10 @@
 //! The edge towards senders: the router, and the only place with status codes. Causes of failures never leave through it.
 
+mod base;
+mod credentials;
+mod endpoints;
+mod inbox;
+
 use crate::app::App;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
@@ -39,9 +44,23 @@ pub struct Arrival {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// What tells the time of day, to sessions and endpoints that end.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
 /// The routes of the function.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new()
+    router_at(app, Arc::new(SystemTime::now))
+}
+
+/// The same, by this clock.
+pub fn router_at(app: Arc<App>, clock: Clock) -> Router {
+    let mut router = Router::new();
+    if app.keeps() {
+        let inbox = inbox::routes(Arc::clone(&app), Arc::clone(&clock));
+        let endpoints = endpoints::routes(clock);
+        router = router.nest_service("/inbox", inbox).merge(endpoints);
+    }
+    router = router
         .route(
             "/ping",
             get(async || {

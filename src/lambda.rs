@@ -12,7 +12,8 @@ use crate::http::Arrival;
 use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt as _;
-use http::Request;
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
 use lambda_http::aws_lambda_events::encodings::Body as LambdaBody;
@@ -165,10 +166,13 @@ async fn answer(
     let (parts, body) = router.oneshot(request).await?.into_parts();
     let body = body.collect().await?.to_bytes();
     let status = i64::from(parts.status.as_u16());
-    let (body, encoded) = match std::str::from_utf8(&body) {
-        Ok(text) => (LambdaBody::Text(text.to_owned()), false),
-        Err(_) => (LambdaBody::Binary(body.to_vec()), true),
+    // Bytes are told as such even where they are text: spelled in JSON they could be six times as long.
+    let text = std::str::from_utf8(&body).ok();
+    let (body, encoded) = match text.filter(|_| !is_bytes(&parts.headers)) {
+        Some(text) => (LambdaBody::Text(text.to_owned()), false),
+        None => (LambdaBody::Binary(body.to_vec()), true),
     };
+    let mut headers = parts.headers;
     Ok(if rest {
         let mut answer = ApiGatewayProxyResponse::default();
         (
@@ -176,18 +180,28 @@ async fn answer(
             answer.headers,
             answer.body,
             answer.is_base64_encoded,
-        ) = (status, parts.headers, Some(body), encoded);
+        ) = (status, headers, Some(body), encoded);
         Response::RestV1(answer)
     } else {
         let mut answer = ApiGatewayV2httpResponse::default();
+        // In this form of answer they are no headers.
+        let cookies = headers.get_all(SET_COOKIE).iter();
+        let cookies = cookies.filter_map(|cookie| cookie.to_str().ok().map(ToOwned::to_owned));
+        answer.cookies = cookies.collect();
+        headers.remove(SET_COOKIE);
         (
             answer.status_code,
             answer.headers,
             answer.body,
             answer.is_base64_encoded,
-        ) = (status, parts.headers, Some(body), encoded);
+        ) = (status, headers, Some(body), encoded);
         Response::HttpV2(answer)
     })
+}
+
+fn is_bytes(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind == "application/octet-stream")
 }
 
 fn deadline_of(context: &Context) -> SystemTime {

@@ -63,6 +63,18 @@ impl SecretStore {
         cache.merged.clone()
     }
 
+    /// The secrets, read again where that was longer ago than `age`: what was taken back counts for no longer.
+    pub async fn within(&self, age: Duration) -> Arc<Secrets> {
+        let mut cache = self.cache.lock().await;
+        let age = if cache.each.iter().any(Option::is_none) {
+            RETRY_AT_MOST_EVERY
+        } else {
+            age
+        };
+        self.refresh(&mut cache, age).await;
+        cache.merged.clone()
+    }
+
     /// Newer secrets than `stale`, if there are any: after a far side refused our keys, or a verification failed.
     pub async fn newer_than(&self, stale: &Secrets) -> Option<Arc<Secrets>> {
         let mut cache = self.cache.lock().await;

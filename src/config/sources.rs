@@ -1,5 +1,6 @@
 //! The `SOURCES` setting: what is wrong with each definition, and with all of them together.
 
+use crate::domain::secrets::INBOX;
 use crate::domain::source::Source;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub(super) fn read_sources(json: &str, problems: &mut Vec<String>) -> BTreeMap<S
                 .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         {
             problems.push(format!("SOURCES: a source's name is a segment of its URL: expected letters, digits, - and _, found \"{name}\""));
+        }
+        if name == INBOX {
+            problems.push(format!("SOURCES: {name}: in the secrets this is the inbox's entry: give the source another name"));
         }
         if !definition.is_object() {
             problems.push(format!("SOURCES: {name}: expected an object with a kind"));

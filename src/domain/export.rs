@@ -46,7 +46,8 @@ pub fn shown<'a>(name: &str, value: Option<&'a str>, own: Option<&str>) -> Optio
 #[must_use]
 pub fn curl(record: &Record, own: Option<&str>) -> String {
     let of = &record.delivery;
-    let mut line = format!("curl -sS -X {}", quoted(of.method.as_str()));
+    // A URL may have brackets, which curl would unfold.
+    let mut line = format!("curl -sS -g -X {}", quoted(of.method.as_str()));
     let mut typed = false;
     for (name, value) in &record.headers {
         if is_of_the_way(name) {
@@ -54,8 +55,18 @@ pub fn curl(record: &Record, own: Option<&str>) -> String {
         }
         typed |= name == "content-type";
         match shown(name, value.as_deref(), own) {
+            // So curl spells an empty one.
+            Some("") => line.push_str(&format!(" -H {}", quoted(&format!("{name};")))),
+            Some(value) if value.chars().any(is_unfit) => {
+                line.push_str(&format!(" -H {}", spelled(&format!("{name}: {value}"))));
+            }
             Some(value) => line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}")))),
-            None => line.push_str(&format!(" -H \"{name}: ${}\"", variable(name))),
+            // A name may have signs in it that a shell would act on, such as `.
+            None => line.push_str(&format!(
+                " -H {}\"${}\"",
+                quoted(&format!("{name}: ")),
+                variable(name)
+            )),
         }
     }
     let text = std::str::from_utf8(&of.body).ok();
@@ -79,6 +90,16 @@ pub fn curl(record: &Record, own: Option<&str>) -> String {
     format!("{line} {url}")
 }
 
+/// The same of a header with bytes that no terminal should see: spelled as bash and zsh read them, of Latin-1.
+fn spelled(header: &str) -> String {
+    let letter = |c: char| match c {
+        '\'' | '\\' => format!("\\{c}"),
+        ' '..='~' => c.to_string(),
+        c => format!("\\x{:02x}", u32::from(c)),
+    };
+    format!("$'{}'", header.chars().map(letter).collect::<String>())
+}
+
 /// What no terminal should be asked to paste.
 fn is_unfit(character: char) -> bool {
     (character.is_control() && !matches!(character, '\n' | '\t'))
@@ -94,7 +115,12 @@ fn variable(header: &str) -> String {
             '_'
         }
     };
-    header.chars().map(plain).collect()
+    let name: String = header.chars().map(plain).collect();
+    // No name begins with a digit.
+    match name.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("_{name}"),
+        false => name,
+    }
 }
 
 /// The delivery as an API Gateway HTTP API hands it over (payload 2.0), for a test or for `sam local invoke`. What was left out is
@@ -165,8 +191,33 @@ mod tests {
         let line = curl(&record(&headers, b"@file 'x'\n"), None);
         assert_eq!(
             line,
-            "curl -sS -X 'POST' -H 'x-a: it'\\''s $HOME `id`' -H \"authorization: $AUTHORIZATION\" -H \"x-hub-signature-256: $X_HUB_SIGNATURE_256\" \
+            "curl -sS -g -X 'POST' -H 'x-a: it'\\''s $HOME `id`' -H 'authorization: '\"$AUTHORIZATION\" -H 'x-hub-signature-256: '\"$X_HUB_SIGNATURE_256\" \
              -H 'content-type:' --data-raw '@file '\\''x'\\''\n' 'https://x.example/hooks/s/'\"$LEFT_OUT\"'?a=1'"
+        );
+    }
+
+    #[test]
+    fn a_headers_name_and_value_are_never_run_by_a_shell() {
+        let headers = [
+            ("x-`id`-token", "t"),
+            ("x-b", "a\u{9b}'$(id)"),
+            ("x-c", ""),
+            ("0-token", "t"),
+        ];
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let latin: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap()).collect();
+            map.append(name, HeaderValue::from_bytes(&latin).unwrap());
+        }
+        let mut delivery = Delivery::post(map, Vec::new());
+        delivery.url = Some("https://x.example/{a,b}".to_owned());
+        let told = Told::refused(Verdict::Unauthentic, String::new(), &delivery);
+        let record = Record::new(None, &delivery, &Known::default(), told);
+        let line = curl(&record, None);
+        assert_eq!(
+            line,
+            "curl -sS -g -X 'POST' -H 'x-`id`-token: '\"$X__ID__TOKEN\" -H $'x-b: a\\x9b\\'$(id)' -H 'x-c;' -H '0-token: '\"$_0_TOKEN\" \
+             'https://x.example/{a,b}'"
         );
     }
 

@@ -4,6 +4,9 @@ use super::signature::Secret;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The entry that is of the inbox and of no source.
+pub const INBOX: &str = "inbox";
+
 /// A pair of keys with which an origin is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
@@ -32,6 +35,8 @@ pub struct SourceSecrets {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secrets {
     known: BTreeMap<String, SourceSecrets>,
+    /// What opens the inbox.
+    inbox: Option<Secret>,
     /// Sources whose entry could not be read.
     unread: BTreeSet<String>,
     /// Whether there are secrets of which nothing could be read, or not yet.
@@ -50,8 +55,12 @@ struct Wire {
     secrets: Vec<String>,
     api_token: Option<String>,
     verify_token: Option<String>,
-    /// Of the inbox's entry, which is not a source's.
-    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireInbox {
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +93,13 @@ impl Secrets {
                     if ends_in_line_break(&value) {
                         parsed.trimmed.push(name.clone());
                     }
+                    if name == INBOX {
+                        match inbox_token(value) {
+                            Ok(token) => parsed.secrets.inbox = Some(token),
+                            Err(problem) => parsed.problems.push(format!("{name}: {problem}")),
+                        }
+                        continue;
+                    }
                     match source_secrets(value) {
                         Ok(one) => drop(parsed.secrets.known.insert(name, one)),
                         Err(problem) => {
@@ -111,6 +127,7 @@ impl Secrets {
     pub fn merged(mut self, other: Self) -> Self {
         self.partial |= other.partial;
         self.unread.extend(other.unread);
+        self.inbox = self.inbox.or(other.inbox);
         for (name, more) in other.known {
             let one = self.known.entry(name).or_default();
             one.access_keys.extend(more.access_keys);
@@ -126,6 +143,12 @@ impl Secrets {
     #[must_use]
     pub fn of(&self, source: &str) -> Option<&SourceSecrets> {
         self.known.get(source)
+    }
+
+    /// The token that opens the inbox, if there is one.
+    #[must_use]
+    pub fn inbox_token(&self) -> Option<&Secret> {
+        self.inbox.as_ref()
     }
 
     /// Secrets of which nothing could be read yet.
@@ -150,7 +173,7 @@ impl Secrets {
         self.partial
     }
 
-    /// The names of all entries.
+    /// The names of all entries of sources.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.known.keys().map(String::as_str)
     }
@@ -165,19 +188,27 @@ fn ends_in_line_break(value: &serde_json::Value) -> bool {
     }
 }
 
+/// A value that signs or opens something; an empty one would let everybody in.
+fn secret(text: String) -> Result<Secret, &'static str> {
+    let secret = Secret::new(&text);
+    if secret.expose().is_empty() {
+        Err("a secret is empty")
+    } else {
+        Ok(secret)
+    }
+}
+
+fn inbox_token(value: serde_json::Value) -> Result<Secret, &'static str> {
+    let wire: WireInbox = serde_json::from_value(value)
+        .map_err(|_| "expected an object with a token (a string); nothing else")?;
+    secret(wire.token)
+}
+
 fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static str> {
     let wire: Wire = serde_json::from_value(value).map_err(|_| {
         "expected an object with access_key_id and secret_access_key, or keys, and url_key, secrets (a list of strings), api_token, verify_token; \
          nothing else"
     })?;
-    let secret = |text: String| {
-        let secret = Secret::new(&text);
-        if secret.expose().is_empty() {
-            Err("a secret is empty")
-        } else {
-            Ok(secret)
-        }
-    };
     let mut access_keys = Vec::new();
     let mut access_key = |id: String, key: String| {
         let id = id.trim().to_owned();
@@ -191,7 +222,6 @@ fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static st
     for key in wire.keys {
         access_key(key.access_key_id, key.secret_access_key)?;
     }
-    wire.token.map(secret).transpose()?;
     let url_key = wire.url_key.map(secret).transpose()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if url_key
@@ -253,6 +283,32 @@ mod tests {
                 !problems.is_empty() && !problems.concat().contains("hunter2"),
                 "{problems:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_inbox_has_a_token_and_is_no_source() {
+        let parsed = Secrets::parse(r#"{"inbox":{"token":"t\n"},"vk":{"secrets":["s"]}}"#);
+        let secrets = &parsed.secrets;
+        assert_eq!(secrets.inbox_token(), Some(&Secret::new("t")));
+        assert_eq!(parsed.trimmed, ["inbox"]);
+        assert_eq!(secrets.names().collect::<Vec<_>>(), ["vk"]);
+        let merged = Secrets::not_read().merged(secrets.clone());
+        assert_eq!(merged.inbox_token(), Some(&Secret::new("t")));
+        for (wrong, told) in [
+            (r#"{"inbox":{"token":""}}"#, "empty"),
+            (
+                r#"{"inbox":{"token":"t","url_key":"hunter2"}}"#,
+                "nothing else",
+            ),
+            (r#"{"inbox":{"secrets":["hunter2"]}}"#, "nothing else"),
+            (r#"{"vk":{"token":"hunter2"}}"#, "nothing else"),
+        ] {
+            let parsed = Secrets::parse(wrong);
+            assert!(parsed.secrets.inbox_token().is_none());
+            assert_eq!(parsed.problems.len(), 1, "{wrong}");
+            assert!(parsed.problems[0].contains(told), "{:?}", parsed.problems);
+            assert!(!parsed.problems[0].contains("hunter2"));
         }
     }
 

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::COOKIE;
 use http::{HeaderMap, Method};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
 use lambda_runtime::Error;
@@ -49,7 +50,7 @@ impl Http {
                 query.as_deref(),
             ),
             body: raw(v2.body, v2.is_base64_encoded)?,
-            headers: v2.headers,
+            headers: with_cookies(v2.headers, v2.cookies.unwrap_or_default()),
             from: address(context.http.source_ip),
             waiting: (!is_function_url).then(|| (at(since), HTTP_API_WAITS)),
         })
@@ -85,6 +86,16 @@ impl Http {
             waiting: Some((at(context.request_time_epoch), REST_API_WAITS)),
         })
     }
+}
+
+/// This form of event has the cookies beside the headers, one by one.
+fn with_cookies(mut headers: HeaderMap, cookies: Vec<String>) -> HeaderMap {
+    for cookie in cookies {
+        if let Ok(cookie) = cookie.try_into() {
+            headers.append(COOKIE, cookie);
+        }
+    }
+    headers
 }
 
 fn address(text: Option<String>) -> Option<IpAddr> {
@@ -156,6 +167,27 @@ mod tests {
         );
         assert_eq!(as_uri("/hooks/é ü"), "/hooks/%C3%A9%20%C3%BC");
         assert!(as_uri("/\u{0}<>{}|^`\"").parse::<http::Uri>().is_ok());
+    }
+
+    #[test]
+    fn cookies_that_come_beside_the_headers_are_one_of_them() {
+        let event = serde_json::json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/inbox", "rawQueryString": "",
+            "cookies": ["hookwork_inbox=1.2.x", "bad=\n", "other=\u{e9}"], "headers": {"host": "x"},
+            "requestContext": {"http": {"method": "GET", "path": "/inbox"}, "timeEpoch": 0},
+            "isBase64Encoded": false,
+        });
+        let http = Http::of_v2(serde_json::from_value(event).unwrap()).unwrap();
+        let cookies: Vec<_> = http
+            .headers
+            .get_all(COOKIE)
+            .iter()
+            .map(|value| value.as_bytes())
+            .collect();
+        assert_eq!(
+            cookies,
+            [&b"hookwork_inbox=1.2.x"[..], "other=\u{e9}".as_bytes()]
+        );
     }
 
     #[test]

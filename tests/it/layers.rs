@@ -138,11 +138,7 @@ fn the_function_cannot_name_the_twin() {
 #[test]
 fn status_codes_live_at_the_edge() {
     assert_eq!(
-        naming(
-            "src",
-            &["StatusCode"],
-            &["src/http.rs", "src/twin", "src/bin"]
-        ),
+        naming("src", &["StatusCode"], &["src/http", "src/twin", "src/bin"]),
         [""; 0]
     );
 }

@@ -14,6 +14,7 @@ mod events;
 mod flavors;
 mod generic;
 mod handshakes;
+mod inbox;
 mod keys;
 mod kills;
 mod layers;

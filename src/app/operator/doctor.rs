@@ -169,7 +169,7 @@ impl App {
         let secrets = self.secrets.get().await;
         let strangers = secrets
             .names()
-            .filter(|name| *name != "inbox" && !self.sources.contains_key(*name));
+            .filter(|name| !self.sources.contains_key(*name));
         for name in strangers {
             tell(Check::warn(
                 format!("secrets of {name}"),

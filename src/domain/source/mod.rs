@@ -223,7 +223,7 @@ impl Source {
             Self::Generic(source) => problems.extend(source.problems()),
         }
         if let Some(path) = self.path() {
-            let reserved = ["/ping", "/hooks", "/inbox"]
+            let reserved = ["/ping", "/hooks", "/inbox", "/in"]
                 .iter()
                 .any(|taken| path == *taken || path.starts_with(&format!("{taken}/")));
             let odd = path
@@ -235,7 +235,7 @@ impl Source {
                 .all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
             if !path.starts_with('/') || path.len() < 2 || odd || reserved || !plain {
                 problems.push(format!(
-                    "path: expected a path like /webhook, outside /ping, /hooks and /inbox and without a trailing slash, found \"{path}\""
+                    "path: expected a path like /webhook, outside /ping, /hooks, /inbox and /in and without a trailing slash, found \"{path}\""
                 ));
             }
         }

@@ -1,0 +1,255 @@
+//! Endpoints of one's own: made, listed and removed by an operator, and looked up for each delivery to one.
+
+use super::App;
+use crate::clients::bucket::Bucket;
+use crate::clients::error::{CallError, Kind};
+use crate::domain::delivery::{Delivery, Rejection};
+use crate::domain::endpoint::{self, Endpoint, EndpointId, token_of};
+use crate::domain::event::Event;
+use crate::domain::forward::Forward;
+use crate::domain::inbox::By;
+use crate::domain::job::Cause;
+use crate::domain::reconcile::Condition;
+use crate::domain::record::Told;
+use crate::domain::redact::Known as Secrets;
+use crate::domain::scheme::Named;
+use crate::domain::signature::Secret;
+use crate::domain::trace::Trace;
+use crate::error::WorkError;
+use crate::receipt::{Receipt, Received, Refusal};
+use aws_lc_rs::rand;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// What was read of an endpoint counts for so long, also that there is none.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+/// So many are remembered: whoever tries names fills no memory.
+const KNOWN_MAX: usize = 1_000;
+/// So many there may be.
+const ENDPOINTS_MAX: usize = 100;
+/// Definitions that are read at a time.
+const READS_AT_A_TIME: usize = 16;
+
+/// What is known of endpoints, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<HashMap<EndpointId, (Instant, Option<Arc<Endpoint>>)>>);
+
+/// An endpoint that was just made.
+#[derive(Debug)]
+pub struct Made {
+    /// What it is called by.
+    pub id: EndpointId,
+    /// What it is.
+    pub endpoint: Endpoint,
+    /// Its token, which is kept nowhere.
+    pub token: String,
+}
+
+/// Why an endpoint was not made.
+#[derive(Debug, Error)]
+pub enum NotMade {
+    /// It may not be what was asked for; a sentence.
+    #[error("{0}")]
+    Wrong(&'static str),
+    /// There is no room for it, or nothing that it could be handed on to; a sentence.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// The state bucket did not take it.
+    #[error("state: {0}")]
+    State(CallError),
+}
+
+impl Known {
+    fn lock(&self) -> MutexGuard<'_, HashMap<EndpointId, (Instant, Option<Arc<Endpoint>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, id: &EndpointId) -> Option<Option<Arc<Endpoint>>> {
+        let known = self.lock();
+        let (since, found) = known.get(id)?;
+        (since.elapsed() < KNOWN_FOR).then(|| found.clone())
+    }
+
+    fn insert(&self, id: &EndpointId, found: Option<Arc<Endpoint>>) {
+        let mut known = self.lock();
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, (since, _)| since.elapsed() < KNOWN_FOR);
+        }
+        if known.len() >= KNOWN_MAX {
+            // Somebody tries names; the ones that are real cost a read each.
+            known.clear();
+        }
+        known.insert(id.clone(), (Instant::now(), found));
+    }
+
+    fn forget(&self, id: &EndpointId) {
+        self.lock().remove(id);
+    }
+}
+
+impl App {
+    /// Makes an endpoint at `now`, in seconds since 1970, that lives for so many days.
+    ///
+    /// # Errors
+    /// A [`NotMade`]; of a failed call it may be there all the same, and nobody has its token.
+    pub async fn make_endpoint(
+        &self,
+        name: &str,
+        now: u64,
+        days: u64,
+        forward: bool,
+    ) -> Result<Made, NotMade> {
+        let state = self.state.as_ref();
+        let state = state.ok_or(NotMade::Refused("there is no STATE_BUCKET"))?;
+        if forward && self.topic.is_none() {
+            let wants = "forward: there is no SNS_TOPIC_ARN to publish to";
+            return Err(NotMade::Refused(wants));
+        }
+        let token = token_of(random());
+        let endpoint = Endpoint::new(name, &token, now, days, forward).map_err(NotMade::Wrong)?;
+        let there = ids(state).await.map_err(NotMade::State)?;
+        if there.len() >= ENDPOINTS_MAX {
+            let full = "there are 100 endpoints already: remove one first";
+            return Err(NotMade::Refused(full));
+        }
+        let id = EndpointId::of(random());
+        let json = endpoint.to_json();
+        let written = state
+            .write_file(&id.place(), json, &Condition::Absent)
+            .await;
+        written.map_err(NotMade::State)?;
+        self.endpoints.forget(&id);
+        Ok(Made {
+            id,
+            endpoint,
+            token,
+        })
+    }
+
+    /// All endpoints, those that have expired too, the newest first.
+    ///
+    /// # Errors
+    /// The state bucket did not answer, or denied.
+    pub async fn all_endpoints(&self) -> Result<Vec<(EndpointId, Endpoint)>, CallError> {
+        let Some(state) = &self.state else {
+            return Ok(Vec::new());
+        };
+        let reads = ids(state).await?.into_iter().map(async |id| {
+            let read = state.read_file(&id.place()).await?;
+            // One that was removed meanwhile, or is none of ours, is none.
+            let found = read.and_then(|(json, _)| Endpoint::from_json(&json));
+            Ok(found.map(|endpoint| (id, endpoint)))
+        });
+        let read = stream::iter(reads).buffer_unordered(READS_AT_A_TIME);
+        let read = read.try_filter_map(async |found| Ok(found));
+        let mut found: Vec<_> = read.try_collect().await?;
+        found.sort_by_key(|(id, endpoint)| (u64::MAX - endpoint.created, id.to_string()));
+        Ok(found)
+    }
+
+    /// Removes an endpoint, and says whether there was one. Elsewhere it may take deliveries for ten seconds more.
+    ///
+    /// # Errors
+    /// The state bucket did not answer, or denied.
+    pub async fn remove_endpoint(&self, id: &EndpointId) -> Result<bool, CallError> {
+        let Some(state) = &self.state else {
+            return Ok(false);
+        };
+        let Some((_, etag)) = state.read_file(&id.place()).await? else {
+            return Ok(false);
+        };
+        let removed = state.remove_file(&id.place(), &etag).await;
+        self.endpoints.forget(id);
+        removed.map(|()| true)
+    }
+
+    /// Takes a delivery to an endpoint at `now`, in seconds since 1970: it is recorded whatever else the settings record, and
+    /// handed on where its owner wants that. What is not recorded has not been taken. Of a name that there is not, nothing is kept.
+    pub async fn take(
+        self: &Arc<Self>,
+        id: &EndpointId,
+        claimed: Option<&str>,
+        delivery: Delivery,
+        now: u64,
+        trace: Option<Trace>,
+        deadline: Instant,
+    ) -> Received {
+        let found = match self.endpoint(id).await {
+            Ok(found) => found.filter(|endpoint| !endpoint.has_expired(now)),
+            Err(error) => {
+                return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);
+            }
+        };
+        let Some(endpoint) = found else {
+            return Received::new(Err(Refusal::Rejected(Rejection::Unknown)), true);
+        };
+        let source = id.source();
+        let secret = claimed.map(Secret::new);
+        let known = Secrets {
+            secrets: secret.iter().collect(),
+            segments: claimed.into_iter().collect(),
+            ..Secrets::default()
+        };
+        if !claimed.is_some_and(|claimed| endpoint.opens_with(claimed)) {
+            let refusal = Refusal::Rejected(Rejection::Unauthentic);
+            return self.refuse(Some(&source), &delivery, &known, refusal).await;
+        }
+        let forward = || Event::Forward(Forward::new(&source, Named::default(), None, &delivery));
+        let events: Vec<_> = endpoint.forward.then(forward).into_iter().collect();
+        let told = Told::events(&events, &delivery);
+        if let Err(error) = self.keep(Some(&source), &delivery, &known, told).await {
+            return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);
+        }
+        let receipt = if events.is_empty() {
+            Receipt::Done {
+                entries: Vec::new(),
+                queued: 0,
+            }
+        } else {
+            let cause = Cause::new(delivery.id, trace);
+            self.work(events, cause, deadline, By::Inline).await
+        };
+        Received::new(Ok(receipt), true)
+    }
+
+    /// The endpoint of this name, by one read at most.
+    ///
+    /// # Errors
+    /// The state bucket did not answer. That it denies counts as none: without the right to list, which a receiver has not, it
+    /// says no more of a key that is not there.
+    async fn endpoint(&self, id: &EndpointId) -> Result<Option<Arc<Endpoint>>, CallError> {
+        if let Some(known) = self.endpoints.get(id) {
+            return Ok(known);
+        }
+        let Some(state) = &self.state else {
+            return Ok(None);
+        };
+        let found = match state.read_file(&id.place()).await {
+            Ok(read) => read.and_then(|(json, _)| Endpoint::from_json(&json)),
+            Err(error) if matches!(error.kind, Kind::Denied | Kind::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let found = found.map(Arc::new);
+        self.endpoints.insert(id, found.clone());
+        Ok(found)
+    }
+}
+
+/// What endpoints there are: the first thousand names of the folder, which nobody but us writes to.
+async fn ids(state: &Bucket) -> Result<Vec<EndpointId>, CallError> {
+    let (files, _) = state.page(endpoint::FOLDER, None).await?;
+    let ids = files.iter();
+    Ok(ids
+        .filter_map(|file| EndpointId::of_file(&file.key))
+        .collect())
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the system has random bytes");
+    bytes
+}

@@ -1,0 +1,104 @@
+//! The routes of the mirror: how it stands, what is held, and what a human has decided on that.
+
+use super::shown::{self, LISTS_MAX, within};
+use super::{Inbox, as_json, error, failed_with};
+use crate::app::inbox::Decision;
+use crate::domain::event::OriginRef;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::get;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use url::form_urlencoded;
+
+/// Keys of held removals that are shown.
+const KEYS_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    source: String,
+    bucket: String,
+    decision: Word,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Approve,
+    Reject,
+}
+
+pub(super) fn routes() -> Router<Arc<Inbox>> {
+    Router::new()
+        .route("/api/mirror", get(mirror))
+        .route("/api/mirror/held", get(held).post(decide))
+}
+
+async fn mirror(State(inbox): State<Arc<Inbox>>) -> Response {
+    match inbox.app.mirror_state().await {
+        Ok(state) => as_json(StatusCode::OK, &shown::mirror(&state)),
+        Err(why) => failed_with(&why),
+    }
+}
+
+async fn held(State(inbox): State<Arc<Inbox>>, uri: Uri) -> Response {
+    let (mut source, mut bucket) = (None, None);
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match &*name {
+            "source" => source = Some(value.into_owned()),
+            "bucket" => bucket = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    let (Some(source), Some(origin)) = (source, bucket) else {
+        return error(StatusCode::BAD_REQUEST, "expected source and bucket");
+    };
+    let of = OriginRef { source, origin };
+    match inbox.app.held_keys(&of, KEYS_MAX).await {
+        Ok((keys, removals)) => {
+            let mut room = LISTS_MAX;
+            let keys = within(keys.iter().map(|key| json!(key)), &mut room);
+            as_json(StatusCode::OK, &json!({"keys": keys, "removals": removals}))
+        }
+        Err(why) => failed_with(&why),
+    }
+}
+
+async fn decide(
+    State(inbox): State<Arc<Inbox>>,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    const EXPECTED: &str =
+        "expected {\"source\":\"…\",\"bucket\":\"…\",\"decision\":\"approve\"} or \"reject\"";
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return error(rejection.status(), EXPECTED),
+    };
+    let Ok(Decided {
+        source,
+        bucket,
+        decision,
+    }) = serde_json::from_slice(&body)
+    else {
+        return error(StatusCode::BAD_REQUEST, EXPECTED);
+    };
+    let decision = match decision {
+        Word::Approve => Decision::Approve,
+        Word::Reject => Decision::Reject,
+    };
+    let origin = bucket;
+    let of = OriginRef { source, origin };
+    let (trace, deadline) = super::time_for(parts);
+    match inbox.app.decide(&of, decision, trace, deadline).await {
+        Ok(removals) => as_json(StatusCode::OK, &json!({ "removals": removals })),
+        Err(why) => error(StatusCode::CONFLICT, &why),
+    }
+}
