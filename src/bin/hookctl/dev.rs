@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use hookwork::app::App;
 use hookwork::clients::Aws;
+use hookwork::domain::session::TOKEN_MIN;
 use hookwork::http::Peer;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::Intdash;
@@ -51,8 +52,6 @@ const TOPIC_ARN: &str = "arn:aws:sns:us-east-1:000000000000:notices";
 const INTDASH_SECRET: &str = "local-secret-of-exactly-32-chars";
 const INTDASH_TOKEN: &str = "local-api-token";
 const INBOX_TOKEN: &str = "local-inbox-token";
-/// The function takes no shorter one, in characters.
-const INBOX_TOKEN_LEAST: usize = 16;
 /// How long the servers may take to finish what they have begun.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
@@ -85,8 +84,8 @@ pub(crate) struct Options {
 }
 
 fn inbox_token(text: &str) -> Result<String, String> {
-    if text.chars().count() < INBOX_TOKEN_LEAST {
-        return Err(format!("expected {INBOX_TOKEN_LEAST} characters or more"));
+    if text.chars().count() < TOKEN_MIN {
+        return Err(format!("expected {TOKEN_MIN} characters or more"));
     }
     Ok(text.to_owned())
 }
