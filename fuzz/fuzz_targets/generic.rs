@@ -4,10 +4,13 @@
 #![no_main]
 
 use hookwork_fuzz::domain::event::Event;
+use hookwork_fuzz::domain::export::{curl, fixture};
 use hookwork_fuzz::domain::forward::Forward;
-use hookwork_fuzz::domain::record::Record;
+use hookwork_fuzz::domain::inbox::{FOLDER, Verdict, rows};
+use hookwork_fuzz::domain::record::{Record, Told};
+use hookwork_fuzz::domain::redact::Known;
 use hookwork_fuzz::domain::source::{Message, Proof, Source};
-use hookwork_fuzz::{Request, choice, secrets};
+use hookwork_fuzz::{Request, SECRET, choice, secrets};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use std::sync::LazyLock;
@@ -42,6 +45,10 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     sources.into()
 });
 
+fn delivery_says(body: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(body).contains(text)
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((scheme, rest)) = choice(data, SCHEMES.len()) else {
         return;
@@ -72,7 +79,27 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-    let record = Record::new("s", &delivery, None);
+    let known = Known {
+        secrets: secrets.secrets.iter().collect(),
+        header: source.secret_header(),
+        ..Known::default()
+    };
+    let told = match source.open("s", &delivery, Proof::Operator) {
+        Ok(Message::Events(events)) => Told::events(&events, &delivery),
+        other => Told::refused(Verdict::Malformed, format!("{other:?}"), &delivery),
+    };
+    let record = Record::new(Some("s"), &delivery, &known, told);
+    let place = record.place();
+    let name = place.strip_prefix(FOLDER).expect("it is in the folder");
+    assert!(place.len() < 1024 && rows(std::iter::once(name)).len() == 1);
+    let own = source.signature_header();
+    let line = curl(&record, own.map(|name| name.as_str()));
+    // What a terminal is asked to paste does nothing by itself.
+    let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    assert!(line.chars().all(harmless), "{line:?}");
+    let event = fixture(&record, own.map(|name| name.as_str())).to_string();
+    let of_headers = |text: &str| text.contains(SECRET) && !delivery_says(&delivery.body, SECRET);
+    assert!(!of_headers(&event) && !of_headers(&line));
     let kept = Record::from_bytes(record.to_bytes().into()).expect("what is kept can be read");
     assert_eq!(
         (kept.delivery.body, kept.delivery.headers),

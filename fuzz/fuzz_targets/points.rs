@@ -35,7 +35,10 @@ fuzz_target!(|data: &[u8]| {
     assert!(over_all.variance().is_none_or(|variance| variance >= 0.0));
     if let (Some(min), Some(mean), Some(max)) = (over_all.min(), over_all.mean(), over_all.max()) {
         // The mean of huge values may be rounded past the last of them.
-        assert!(min <= mean * (1.0 + mean.signum() * 1e-12) && mean * (1.0 - mean.signum() * 1e-12) <= max);
+        assert!(
+            min <= mean * (1.0 + mean.signum() * 1e-12)
+                && mean * (1.0 - mean.signum() * 1e-12) <= max
+        );
     }
     let of = MeasurementRef {
         source: "s".to_owned(),

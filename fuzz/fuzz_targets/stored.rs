@@ -1,10 +1,11 @@
 //! What is read back: a job of the queue (a), an upload's ledger (b), a delivery that was kept (c), a trace (d), the mark of a copy
-//! (e), one field of a body (f). Whoever can write to the queue or the bucket has rights enough; but old versions wrote them, too.
+//! (e), one field of a body (f), an attempt (g), a name of the inbox (h). Whoever can write to the queue or the bucket has rights enough; but old versions wrote them, too.
 
 #![no_main]
 
 use bytes::Bytes;
 use hookwork_fuzz::choice;
+use hookwork_fuzz::domain::inbox::{Attempt, Filter, rows};
 use hookwork_fuzz::domain::job::Job;
 use hookwork_fuzz::domain::json::field;
 use hookwork_fuzz::domain::ledger::Ledger;
@@ -14,7 +15,7 @@ use hookwork_fuzz::domain::trace::Trace;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((what, rest)) = choice(data, 6) else {
+    let Some((what, rest)) = choice(data, 8) else {
         return;
     };
     let text = || std::str::from_utf8(rest).ok();
@@ -53,6 +54,19 @@ fuzz_target!(|data: &[u8]| {
                     (again.origin, again.fingerprint),
                     (mark.origin, mark.fingerprint)
                 );
+            }
+        }
+        6 => {
+            if let Some(attempt) = Attempt::from_json(rest) {
+                let written = attempt.to_json();
+                let again = Attempt::from_json(&written).expect("what was written can be read");
+                assert_eq!(again.facts(), attempt.facts());
+            }
+        }
+        7 => {
+            for row in text().into_iter().flat_map(|text| rows(text.lines())) {
+                let wants = Filter::default().wants(&row);
+                assert!(wants && !row.state().word().is_empty());
             }
         }
         _ => {
