@@ -50,8 +50,8 @@ def request_id(name):
 # ---- The three shapes in which a request reaches a function
 
 
-def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, encode=False, query=""):
-    """HTTP API, payload 2.0: header names in lower case, the $default stage absent from the path."""
+def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, encode=False, query="", cookies=()):
+    """HTTP API, payload 2.0: header names in lower case, the $default stage absent from the path, cookies beside the headers."""
     headers = dict(headers or {})
     agent = headers.get("user-agent", "")
     headers |= {"host": DOMAIN, "x-amzn-trace-id": TRACE, "x-forwarded-for": ip, "x-forwarded-port": "443", "x-forwarded-proto": "https"}
@@ -62,6 +62,7 @@ def http_api(name, path, body=None, headers=None, method="POST", ip=OTHER_IP, en
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": query,
+        **({"cookies": list(cookies)} if cookies else {}),
         "headers": dict(sorted(headers.items())),
         "requestContext": {
             "accountId": ACCOUNT,
@@ -175,6 +176,8 @@ SNS_SUBSCRIPTION = SNS_VECTORS["messages"]["subscription_confirmation"]
 SNS_NOTIFICATION = SNS_VECTORS["messages"]["notification_with_subject"]
 B2_SECRET = next(vector for vector in VECTORS["generic_signatures"] if vector["scheme"] == "backblaze_b2")["secret"]
 MINIO_TOKEN = "a-token-of-minios"
+INBOX_TOKEN = "local-inbox-token"
+EXPIRED = f"hookwork_inbox=1.1705035969.{'A' * 43}"
 
 JSON = {"content-type": "application/json"}
 CHALLENGE = {"x-amz-sns-message-type": "SubscriptionConfirmation"}
@@ -367,6 +370,10 @@ EVENTS = {
     "intdash-test-delivery": (http_api, "/hooks/intdash", TEST_DELIVERY, intdash_headers(signed(TEST_DELIVERY)), {}),
     # A signature of the right length and alphabet, over other bytes.
     "intdash-bad-signature": (http_api, "/hooks/intdash", INTDASH_VECTOR["body"], intdash_headers(INTDASH_WRONG["signature"]), {}),
+    # A session that has expired, beside another cookie: the page, to log in with.
+    "inbox-page": (http_api, "/inbox", None, {"accept": "text/html", "user-agent": "Mozilla/5.0"}, {"method": "GET", "cookies": ["theme=dark", EXPIRED]}),
+    "inbox-deliveries": (http_api, "/inbox/api/deliveries", None, {"authorization": f"Bearer {INBOX_TOKEN}"}, {"method": "GET", "query": "limit=10"}),
+    "endpoint-unknown": (http_api, "/in/k3v9k3v9k3v9k3v9", compact({"hello": "world"}), JSON | {"authorization": "Bearer a-token"}, {}),
 }
 
 LOCAL_ORIGIN = {"source": "vk", "origin": "mcs0000000000/origin"}
@@ -413,6 +420,7 @@ SECRETS["b2"] = LOCAL_KEYS | {"secrets": [B2_SECRET]}
 SECRETS |= {name: {"secrets": [GITHUB_VECTOR["secret"]]} for name in ("github", "meta", "graph")}
 SECRETS |= {"x": {"secrets": [X_VECTOR["secret"]]}, "standard": {"secrets": [STANDARD_VECTOR["secret"]]}}
 SECRETS["intdash"] = {"secrets": [SECRET], "api_token": "local"}
+SECRETS["inbox"] = {"token": INBOX_TOKEN}
 
 ENVIRONMENT = {
     "Parameters": {

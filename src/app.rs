@@ -56,7 +56,7 @@ pub struct App {
     origins: Mutex<Vec<(String, String, AccessKey, Bucket)>>,
     limits: Limits,
     metrics: Metrics,
-    endpoints: endpoints::Known,
+    endpoints: endpoints::Cache,
     aws: Aws,
 }
 
@@ -85,7 +85,7 @@ impl App {
             origins: Mutex::default(),
             limits: Limits::of_memory(config.memory_mib),
             metrics: Metrics::new(config.function_name, config.log_level),
-            endpoints: endpoints::Known::default(),
+            endpoints: endpoints::Cache::default(),
             aws,
         })
     }

@@ -11,7 +11,7 @@ use crate::domain::inbox::By;
 use crate::domain::job::Cause;
 use crate::domain::reconcile::Condition;
 use crate::domain::record::Told;
-use crate::domain::redact::Known as Secrets;
+use crate::domain::redact::Known;
 use crate::domain::scheme::Named;
 use crate::domain::signature::Secret;
 use crate::domain::trace::Trace;
@@ -36,7 +36,10 @@ const READS_AT_A_TIME: usize = 16;
 
 /// What is known of endpoints, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<EndpointId, (Instant, Option<Arc<Endpoint>>)>>);
+pub(super) struct Cache(Mutex<HashMap<EndpointId, Look>>);
+
+/// When it was looked for, and what was found.
+type Look = (Instant, Option<Arc<Endpoint>>);
 
 /// An endpoint that was just made.
 #[derive(Debug)]
@@ -63,8 +66,8 @@ pub enum NotMade {
     State(CallError),
 }
 
-impl Known {
-    fn lock(&self) -> MutexGuard<'_, HashMap<EndpointId, (Instant, Option<Arc<Endpoint>>)>> {
+impl Cache {
+    fn lock(&self) -> MutexGuard<'_, HashMap<EndpointId, Look>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -189,10 +192,10 @@ impl App {
         };
         let source = id.source();
         let secret = claimed.map(Secret::new);
-        let known = Secrets {
+        let known = Known {
             secrets: secret.iter().collect(),
             segments: claimed.into_iter().collect(),
-            ..Secrets::default()
+            ..Known::default()
         };
         if !claimed.is_some_and(|claimed| endpoint.opens_with(claimed)) {
             let refusal = Refusal::Rejected(Rejection::Unauthentic);
@@ -200,7 +203,11 @@ impl App {
         }
         let forward = || Event::Forward(Forward::new(&source, Named::default(), None, &delivery));
         let events: Vec<_> = endpoint.forward.then(forward).into_iter().collect();
-        let told = Told::events(&events, &delivery);
+        let mut told = Told::events(&events, &delivery);
+        if events.is_empty() {
+            // So the list has more to say of it than that it came.
+            told.remarks.push(format!("recorded for {}", endpoint.name));
+        }
         if let Err(error) = self.keep(Some(&source), &delivery, &known, told).await {
             return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);
         }

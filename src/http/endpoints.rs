@@ -11,8 +11,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use serde_json::json;
@@ -102,7 +102,12 @@ async fn take(
     } else {
         tracing::info!(delivery.id = %delivery, trace, source, status = status_code, bytes, ms, cause, "delivery");
     }
-    as_json(status, &answer)
+    let mut answer = as_json(status, &answer);
+    if matches!(&received, Ok(received) if !received.recorded) {
+        let no = HeaderValue::from_static("false");
+        answer.headers_mut().insert("hookwork-recorded", no);
+    }
+    answer
 }
 
 /// Status, what the sender is told where it was not taken, and what the log is told.

@@ -182,7 +182,7 @@ mod tests {
             .headers
             .get_all(COOKIE)
             .iter()
-            .map(|value| value.as_bytes())
+            .map(http::HeaderValue::as_bytes)
             .collect();
         assert_eq!(
             cookies,

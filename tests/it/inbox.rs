@@ -1,10 +1,13 @@
 //! The inbox from outside: who is let in, what is shown of what senders sent, and endpoints of one's own.
 
+mod actions;
 mod doors;
 mod endpoints;
 mod gateway;
 mod hostile;
+mod sessions;
 mod shapes;
+mod strangers;
 
 use crate::world::{World, secrets, vk};
 use axum::Router;
@@ -23,6 +26,9 @@ use tower::ServiceExt as _;
 const INBOX_TOKEN: &str = "Zq81-inbox-token-of-tests";
 const SECRET: &str = "Zq82-secret-of-the-sender";
 const URL_KEY: &str = "Zq83-url-key";
+/// The id of no delivery, and the name of no endpoint.
+const NOBODY: &str = "0192f5a0-0000-7000-8000-000000000000";
+const UNKNOWN: &str = "k3v9k3v9k3v9k3v9";
 
 /// A function with an inbox, by a clock of the test's own.
 struct Desk {
@@ -150,4 +156,32 @@ fn holds(bytes: &[u8], part: &str) -> bool {
     bytes
         .windows(part.len())
         .any(|window| window == part.as_bytes())
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::empty()).unwrap()
+}
+
+/// What every answer says to browsers.
+fn guarded(seen: &Seen, is_page: bool) {
+    let said = [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ];
+    for (name, value) in said {
+        assert_eq!(seen.header(name), value);
+        assert_eq!(seen.headers.get_all(name).iter().count(), 1, "{name}");
+    }
+    if !is_page {
+        assert_eq!(
+            seen.header("content-security-policy"),
+            "default-src 'none'; frame-ancestors 'none'"
+        );
+    }
 }

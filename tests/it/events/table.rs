@@ -97,9 +97,12 @@ const COPIED: Answer = Mirrors(&[("hello.txt", "copied")]);
 const PUBLISHED: Answer = Summarises("published");
 /// The two lines of the program that this replaces.
 const SUMMARY: &str = "Average: 99.506109\nUnbiased Variance: 243.961858\n";
+/// Whoever is not logged in gets it to log in with.
+const PAGE: &str = include_str!("../../../src/http/inbox/page.html");
+const NOTHING_YET: &str = r#"{"before":null,"calls":1,"deliveries":[],"searched":0}"#;
 const UNAUTHENTIC: Answer = Refuses("signature or token missing or wrong");
 
-pub(super) const TABLE: [Row; 41] = [
+pub(super) const TABLE: [Row; 44] = [
     row("ping", 200, Says("Pong\n")),
     row("vk-handshake-article", 200, Signs(ARTICLE)),
     row("vk-handshake-docs", 200, Signs(DOCS)),
@@ -189,6 +192,9 @@ pub(super) const TABLE: [Row; 41] = [
     row("intdash-finished", 200, PUBLISHED).publishes(SUMMARY),
     row("intdash-test-delivery", 200, Ignores),
     row("intdash-bad-signature", 401, UNAUTHENTIC),
+    row("inbox-page", 401, Says(PAGE)),
+    row("inbox-deliveries", 200, Shakes(NOTHING_YET)),
+    row("endpoint-unknown", 404, Refuses("no such endpoint")),
     told("queue-mirror", r#"{"batchItemFailures":[]}"#).copies(&[HELLO, PHOTO]),
     // As many as env.json has origin buckets. What is younger than a quarter of an hour is left to its event.
     told("audit", r#"{"count":9}"#),
