@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use serde_json::{Value, json};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use hookwork::app::App;
-use hookwork::domain::inbox::{AttemptFacts, Filter, Row};
+use hookwork::domain::inbox::{Filter, Row};
+use hookwork::domain::instant::instant;
 
 use crate::dev::interrupted;
 use crate::print::{Printer, clean, complain};
@@ -163,7 +162,7 @@ fn columns(printer: &Printer) {
 
 fn show(row: &Row, as_json: bool, printer: &Printer) {
     if as_json {
-        printer.json(&json_of(row));
+        printer.json(&hookwork::http::row(row));
         return;
     }
     let facts = row.facts.as_ref();
@@ -189,19 +188,7 @@ fn show(row: &Row, as_json: bool, printer: &Printer) {
 /// `MM-DD HH:MM:SSZ` of milliseconds since 1970.
 fn time_of(ms: u64) -> String {
     let at = instant(ms);
-    format!(
-        "{:02}-{:02} {:02}:{:02}:{:02}Z",
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    )
-}
-
-fn instant(ms: u64) -> OffsetDateTime {
-    let nanoseconds = i128::from(ms) * 1_000_000;
-    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    format!("{} {}Z", &at[5..10], &at[11..19])
 }
 
 fn now() -> u64 {
@@ -211,24 +198,6 @@ fn now() -> u64 {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// As the inbox's API has it.
-fn json_of(row: &Row) -> Value {
-    let at = |ms| {
-        let rfc = instant(ms).format(&time::format_description::well_known::Rfc3339);
-        rfc.unwrap_or_default()
-    };
-    let attempt = |of: &AttemptFacts| json!({"at": at(of.at()), "outcome": of.outcome, "jobs": of.jobs, "ms": of.ms, "lag_ms": of.lag_ms, "by": of.by.word()});
-    let facts = row.facts.as_ref();
-    json!({
-        "id": row.id.to_string(), "received": at(row.received()),
-        "source": facts.and_then(|facts| facts.source.as_deref()), "verdict": facts.map(|facts| facts.verdict.word()),
-        "state": row.state().word(), "title": facts.map_or("", |facts| &facts.title),
-        "bytes": facts.map(|facts| facts.bytes), "jobs": facts.map(|facts| facts.jobs),
-        "duplicate_of": row.duplicate_of.map(|id| id.to_string()),
-        "attempts": row.attempts.iter().map(attempt).collect::<Vec<_>>(),
-    })
 }
 
 #[cfg(test)]
@@ -282,9 +251,5 @@ mod tests {
     #[test]
     fn times_are_those_of_greenwich() {
         assert_eq!(time_of(1_700_000_000_123), "11-14 22:13:20Z");
-        assert_eq!(
-            json_of(&row(1_700_000_000_123))["received"],
-            "2023-11-14T22:13:20.123Z"
-        );
     }
 }
