@@ -135,21 +135,21 @@ async fn post(
     };
     let ms = u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX);
     let body = String::from_utf8_lossy(&answer.beginning);
+    let taken = (200..300).contains(&answer.status);
     if json {
         printer.json(&json!({
-            "delivery": id.to_string(), "to": to.as_str(), "status": answer.status.as_u16(), "ms": ms,
-            "body": body, "goes_on": answer.goes_on,
+            "delivery": id.to_string(), "to": to.as_str(), "status": answer.status, "ms": ms, "body": body,
+            "goes_on": answer.goes_on,
         }));
     } else {
-        let good = answer.status.is_success();
-        let status = printer.tinted(good, &answer.status.to_string());
+        let status = printer.tinted(taken, &answer.status.to_string());
         printer.line(&format!("{status}  {ms} ms"));
         let more = if answer.goes_on { " …" } else { "" };
         if !body.is_empty() {
             printer.line(&format!("{}{more}", clean_lines(&body)));
         }
     }
-    Ok(if answer.status.is_success() {
+    Ok(if taken {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FOUND)

@@ -3,7 +3,7 @@
 use super::super::error::chain;
 use super::dial::Dial;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
-    pub status: StatusCode,
+    pub status: u16,
     /// How its body begins.
     pub beginning: Vec<u8>,
     /// Whether the body goes on.
@@ -46,7 +46,7 @@ pub async fn send(request: Request<Bytes>, most: usize, limit: Duration) -> Resu
         let goes_on = beginning.len() > most;
         beginning.truncate(most);
         Ok(Answer {
-            status: head.status,
+            status: head.status.as_u16(),
             beginning,
             goes_on,
             took: began.elapsed(),
