@@ -36,7 +36,7 @@ $(VENV): requirements.txt
 # ---- On this machine
 
 run: ## Everything on this machine, offline: PORT=8080 S3_PORT=9000
-	cargo run --quiet --features dev --bin hookctl -- dev
+	cargo run --quiet --features dev --bin hookctl -- dev --write $(TARGET)/local.json
 
 demo: ## The main job, step by step, each step checked; exits 0 only if all are right
 	cargo run --quiet --features dev --bin hookctl -- dev --once
@@ -128,11 +128,15 @@ invoke: $(VENV) $(BUILT) ## Run the built function on one event, in a container:
 $(BUILT):
 	$(MAKE) --no-print-directory build SAM_FLAGS=
 
+# CloudFormation deletes no bucket that has something in it.
+EMPTY = state=$$(aws cloudformation describe-stack-resource --stack-name $(STACK) --logical-resource-id StateBucket \
+  --query StackResourceDetail.PhysicalResourceId --output text) && aws s3 rm --recursive --only-show-errors "s3://$$state"
+
 delete: $(VENV) ## Remove the stack; the backup bucket and all that is in it stay
 	@echo 'The backup bucket stays as it is. To use it again, deploy with its name as BackupBucketName.'
-	@state=$$(aws cloudformation describe-stack-resource --stack-name $(STACK) --logical-resource-id StateBucket \
-	  --query StackResourceDetail.PhysicalResourceId --output text) && aws s3 rm --recursive --only-show-errors "s3://$$state"
-	sam delete $(SAM_FLAGS)
+	@$(EMPTY)
+	sam delete $(SAM_FLAGS) || { \
+	  echo 'Once more: senders may have delivered something meanwhile, which was kept.' >&2; $(EMPTY) && sam delete $(SAM_FLAGS); }
 
 # ---- Looking
 
