@@ -137,8 +137,9 @@ def test_an_empty_inbox_teaches_the_first_delivery_and_its_line_works(page_alone
     page.enter()
     page.shows("Nothing has arrived yet")
     assert page.violations() == []
-    for source in ("vk", "intdash"):
-        line = page.js("return [...document.querySelectorAll('.snippet pre')].find((one) => one.getAttribute('aria-label') === arguments[0]).textContent", f"A first delivery to {source}")
+    lines = page.js("return [...document.querySelectorAll('.snippet pre')].map((one) => one.textContent)")
+    assert len(lines) == 2, "one of each source"
+    for line in lines:
         before = set(page.ids())
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30,
                               env={"PATH": "/usr/bin:/bin", "SECRET": "local-secret-of-exactly-32-chars"})
