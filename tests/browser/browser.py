@@ -133,7 +133,10 @@ class Page:
         return spoken(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
 
     def shows(self, words, selector="main", seconds=10.0):
-        wait(f"{words!r} in {selector}", lambda: words in self.text(selector), seconds)
+        try:
+            wait(words, lambda: words in self.text(selector), seconds)
+        except AssertionError:
+            raise AssertionError(f"{words!r} is not in {selector}: {self.text(selector)[:1000]!r}") from None
 
     def ids(self):
         """Of the rows, as they stand."""
