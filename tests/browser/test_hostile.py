@@ -21,9 +21,7 @@ def post(inbox):
     path, _ = inbox.local.endpoint(SCRIPT[:60])
 
     def posted(body, *arguments):
-        inbox.go("/")
         identity = inbox.local.deliver(path, body, *arguments)
-        inbox.row(identity)
         longest = inbox.spent(lambda: (inbox.go(f"/delivery/{identity}"), wait("the body", lambda: inbox.text(".content"))))
         print(f"{body[:20]!r}: the page did not answer for {longest:.2f} s")
         assert longest < HANG, f"the page did not answer for {longest:.2f} s"
