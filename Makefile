@@ -104,11 +104,12 @@ $(BROWSER)/.installed: tests/browser/requirements.txt tests/browser/axe.txt
 	$(BROWSER)/bin/python -m pip install --quiet --no-deps --ignore-requires-python --requirement tests/browser/axe.txt
 	touch $@
 
-CHROMIUM := chromium chromium-driver
+# A font, since a page without one has no width; curl and openssl for the lines that the page shows.
+CHROMIUM := chromium chromium-driver fonts-dejavu-core curl openssl
 chromium:
-	@if command -v chromium > /dev/null && command -v chromedriver > /dev/null; then exit 0; fi; \
+	@if command -v chromium chromedriver curl openssl | awk 'END {exit NR != 4}'; then exit 0; fi; \
 	if test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null; then \
-	  echo 'This wants the programs chromium and chromedriver (Debian: apt-get install --no-install-recommends $(CHROMIUM)).' >&2; exit 2; fi; \
+	  echo 'This wants the programs chromium, chromedriver, curl and openssl (Debian: apt-get install --no-install-recommends $(CHROMIUM)).' >&2; exit 2; fi; \
 	export DEBIAN_FRONTEND=noninteractive; install='apt-get install --yes --quiet --quiet --no-install-recommends $(CHROMIUM)'; \
 	$$install || { apt-get update --quiet --quiet; $$install; }
 
