@@ -177,4 +177,4 @@ def test_a_long_list_stays_quick(inbox):
     began = time.monotonic()
     inbox.js("window.scrollTo(0, document.body.scrollHeight)")
     longest = inbox.spent(lambda: wait("two looks", lambda: time.monotonic() - began > 2.2))
-    assert longest < 0.5, f"the page did not answer for {longest:.2f} s"
+    assert longest < 1, f"the page did not answer for {longest:.2f} s"
