@@ -105,6 +105,16 @@ def test_the_line_of_curl_makes_the_same_delivery_again(inbox):
     assert inbox.local.delivery(again["id"])["body"]["base64"] == inbox.local.delivery(identity)["body"]["base64"]
 
 
+def test_what_is_copied_is_in_the_clipboard_to_the_letter(inbox):
+    inbox.browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": inbox.local.url})
+    identity = inbox.local.deliver("/hooks/vk", inbox.local.of_storage("copied \u202e back.txt"))
+    inbox.go(f"/delivery/{identity}")
+    inbox.press("Copy as curl")
+    inbox.button("Copied")
+    copied = inbox.browser.execute_async_script("navigator.clipboard.readText().then(arguments[0], (error) => arguments[0](String(error)))")
+    assert copied == inbox.local.delivery(identity)["curl"]
+
+
 def test_the_body_and_the_fixture_can_be_saved(inbox):
     body = bytes(range(256)) * 16384
     path, _ = inbox.local.endpoint("large")
