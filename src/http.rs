@@ -147,37 +147,41 @@ fn refused(status: StatusCode, cause: &str, uri: &Uri) -> Response {
         .into_response()
 }
 
-async fn receive(
-    app: Arc<App>,
-    source: String,
-    key: Option<String>,
-    mut parts: Parts,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let started = Instant::now();
-    let id = DeliveryId(uuid::Uuid::now_v7());
+/// The delivery that a request is, as yet without a body; its trace, and when the work for it must have stopped.
+fn arrived(mut parts: Parts, since_1970: Duration) -> (Delivery, Option<Trace>, Instant) {
     let arrival = parts.extensions.remove().unwrap_or_else(|| Arrival {
-        url: None,
+        url: base::called(&parts),
         from: parts.extensions.get().map(|Peer(from)| *from),
         trace: None,
-        deadline: started + TIME_WITHOUT_GATEWAY,
+        deadline: Instant::now() + TIME_WITHOUT_GATEWAY,
     });
-    let Arrival {
-        trace, deadline, ..
-    } = arrival;
-    let trace_id = trace.clone();
-    let trace_id = trace_id.as_ref().map(Trace::id);
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let mut delivery = Delivery {
-        id,
+    let delivery = Delivery {
+        id: DeliveryId(uuid::Uuid::now_v7()),
         method: parts.method,
         query: parts.uri.query().map(ToOwned::to_owned),
         headers: parts.headers,
         body: Bytes::new(),
         url: arrival.url,
         from: arrival.from,
-        received: since_1970.map_or(0, |time| time.as_secs()),
+        received: since_1970.as_secs(),
     };
+    (delivery, arrival.trace, arrival.deadline)
+}
+
+async fn receive(
+    app: Arc<App>,
+    source: String,
+    key: Option<String>,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let started = Instant::now();
+    let uri = parts.uri.clone();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let (mut delivery, trace, deadline) = arrived(parts, since_1970.unwrap_or_default());
+    let id = delivery.id;
+    let trace_id = trace.clone();
+    let trace_id = trace_id.as_ref().map(Trace::id);
     let (bytes, failed, cause, recorded, mut answer) = match body {
         Ok(body) => {
             let bytes = body.len();
@@ -188,11 +192,7 @@ async fn receive(
             let (failed, cause) = match &received.answer {
                 // Of no delivery.
                 Err(Refusal::Rejected(Rejection::Method)) => {
-                    return refused(
-                        StatusCode::METHOD_NOT_ALLOWED,
-                        "method not allowed",
-                        &parts.uri,
-                    );
+                    return refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri);
                 }
                 Ok(_) => (false, None),
                 Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),

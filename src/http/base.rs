@@ -2,6 +2,7 @@
 
 use super::Arrival;
 use super::credentials::text;
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 
 /// Scheme, domain and stage, without a slash at the end, as a request below `/inbox` tells them: through a gateway by its context,
@@ -11,6 +12,17 @@ pub(super) fn base(headers: &HeaderMap, extensions: &Extensions) -> Option<Strin
         let (base, _) = arrival.url.as_deref()?.split_once("/inbox")?;
         return Some(base.to_owned());
     }
+    of_host(headers)
+}
+
+/// The URL that a request without a gateway called: the host that it asked for, in plain, and its path and query.
+pub(super) fn called(parts: &Parts) -> Option<String> {
+    let of_host = of_host(&parts.headers)?;
+    let target = parts.uri.path_and_query()?;
+    Some(format!("{of_host}{target}"))
+}
+
+fn of_host(headers: &HeaderMap) -> Option<String> {
     let host = text(headers, header::HOST.as_str())?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
     (!host.is_empty() && host.bytes().all(plain)).then(|| format!("http://{host}"))

@@ -1,9 +1,9 @@
 //! Endpoints of one's own, towards senders: whatever is posted with the right token is recorded.
 
 use super::credentials::bearer;
-use super::{Arrival, Clock, Peer, TIME_WITHOUT_GATEWAY, as_json, rejected};
+use super::{Clock, arrived, as_json, rejected};
 use crate::app::App;
-use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
+use crate::domain::delivery::Rejection;
 use crate::domain::endpoint::EndpointId;
 use crate::domain::trace::Trace;
 use crate::receipt::{Received, Refusal};
@@ -47,36 +47,21 @@ async fn take(
     app: Arc<App>,
     id: Option<EndpointId>,
     token: Option<String>,
-    mut parts: Parts,
+    parts: Parts,
     body: Result<Bytes, BytesRejection>,
     clock: &Clock,
 ) -> Response {
     let started = Instant::now();
-    let delivery_id = DeliveryId(uuid::Uuid::now_v7());
-    let arrival = parts.extensions.remove().unwrap_or_else(|| Arrival {
-        url: None,
-        from: parts.extensions.get().map(|Peer(from)| *from),
-        trace: None,
-        deadline: started + TIME_WITHOUT_GATEWAY,
-    });
-    let trace_id = arrival.trace.as_ref().map(Trace::id).map(ToOwned::to_owned);
     let now = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (mut delivery, trace, deadline) = arrived(parts, now);
+    let delivery_id = delivery.id;
+    let trace_id = trace.as_ref().map(Trace::id).map(ToOwned::to_owned);
     let now = now.as_secs();
     let bytes = body.as_ref().ok().map(Bytes::len);
     let received = match (&id, body) {
         (Some(id), Ok(body)) => {
-            let delivery = Delivery {
-                id: delivery_id,
-                method: parts.method,
-                query: parts.uri.query().map(ToOwned::to_owned),
-                headers: parts.headers,
-                body,
-                url: arrival.url,
-                from: arrival.from,
-                received: now,
-            };
+            delivery.body = body;
             let token = token.as_deref();
-            let (trace, deadline) = (arrival.trace, arrival.deadline);
             Ok(app.take(id, token, delivery, now, trace, deadline).await)
         }
         (Some(_), Err(rejection)) => Err(rejection.status()),

@@ -55,17 +55,17 @@ def test_arrivals_are_told_to_who_cannot_see_them(inbox):
 def test_filters_are_in_the_address_and_survive_a_reload(inbox):
     refused = inbox.local.deliver("/hooks/intdash", '{"resource_type":"measurement"}', status=401)
     inbox.row(refused)
-    inbox.choose("#filter-status", "rejected")
-    wait("only what was refused", lambda: inbox.ids() and set(inbox.js("return [...document.querySelectorAll('.row .state')].map((one) => one.className)")) == {"state rejected"})
-    assert inbox.route() == "/?status=rejected"
+    inbox.choose("#filter-status", "refused")
+    wait("only what was refused", lambda: inbox.ids() and set(inbox.js("return [...document.querySelectorAll('.row .state')].map((one) => one.className)")) == {"state refused"})
+    assert inbox.route() == "/?status=refused"
     inbox.choose("#filter-source", "intdash")
-    wait("both", lambda: inbox.route() == "/?status=rejected&source=intdash")
+    wait("both", lambda: inbox.route() == "/?status=refused&source=intdash")
     inbox.row(refused)
     inbox.browser.refresh()
     inbox.row(refused)
     assert inbox.js("return document.querySelector('#filter-source').value") == "intdash"
     inbox.choose("#filter-time", "1h")
-    wait("the time", lambda: inbox.route() == "/?status=rejected&source=intdash&last=1h")
+    wait("the time", lambda: inbox.route() == "/?status=refused&source=intdash&last=1h")
     inbox.row(refused)
     # What arrives is filtered too.
     again = inbox.local.deliver("/hooks/intdash", '{"resource_type":"measurement"}', status=401)
@@ -119,9 +119,9 @@ def test_the_arrivals_are_drawn_by_state(inbox):
     assert len(inbox.all(".arrivals rect")) > 0
     label = inbox.find(".arrivals svg").get_attribute("aria-label")
     assert "refused" in label, label
-    inbox.find('.legend [data-state="rejected"]').click()
-    wait("the filter", lambda: inbox.route() == "/?status=rejected")
-    assert inbox.find('.legend [data-state="rejected"]').get_attribute("aria-pressed") == "true"
+    inbox.find('.legend [data-state="refused"]').click()
+    wait("the filter", lambda: inbox.route() == "/?status=refused")
+    assert inbox.find('.legend [data-state="refused"]').get_attribute("aria-pressed") == "true"
 
 
 def test_the_same_bytes_again_are_marked_as_a_duplicate(inbox):

@@ -20,7 +20,7 @@ def plenty(local):
     path, _ = local.endpoint("a webhook of my own")
     binary = local.deliver(path, bytes(range(256)) * 8)
     local.attempts(done, 1)
-    return {"list": "/", "found": "/?status=rejected", "nothing": "/?text=nothing-has-this", "done": f"/delivery/{done}", "refused": f"/delivery/{refused}",
+    return {"list": "/", "found": "/?status=refused", "nothing": "/?text=nothing-has-this", "done": f"/delivery/{done}", "refused": f"/delivery/{refused}",
             "handshake": f"/delivery/{handshake}", "binary": f"/delivery/{binary}", "gone": "/delivery/0", "mirror": "/mirror", "endpoints": "/endpoints"}
 
 

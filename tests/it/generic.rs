@@ -106,7 +106,7 @@ async fn a_forged_one_is_401_with_one_text_and_only_recorded() {
     assert!(texts.iter().all(|text| *text == texts[0]));
     assert!(world.topic.notices().is_empty());
     let states: Vec<_> = world.inbox().iter().map(|row| row.state().word()).collect();
-    assert_eq!(states, ["rejected"; 3], "and each is in the inbox");
+    assert_eq!(states, ["refused"; 3], "and each is in the inbox");
 }
 
 #[tokio::test]

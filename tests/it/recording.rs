@@ -225,7 +225,7 @@ async fn failures_only_are_recorded_or_nothing_where_the_settings_say_so() {
         .iter()
         .map(|row| (row.state().word(), row.attempts.len()))
         .collect();
-    assert_eq!(states, [("failed", 1), ("rejected", 0)]);
+    assert_eq!(states, [("failed", 1), ("refused", 0)]);
     assert_eq!(
         replayed(&failures, world.inbox()[0].id).await,
         Ok(1),

@@ -29,7 +29,7 @@ const HELP: &str = "\
 It looks each second at the state bucket, with your own credentials: s3:ListBucket is all that it needs. A delivery is printed when
 it comes, and again whenever something more becomes of it. With --json each is a line, as the inbox's API has it.
 
-States: done, pending, failed, nothing, handshake, rejected, recorded. Verdicts: accepted, handshake, malformed, unauthentic,
+States: done, pending, failed, nothing, handshake, refused, recorded. Verdicts: accepted, handshake, malformed, unauthentic,
 forbidden, unknown, too_large, failed.
 
 Ctrl-C ends it, with 0; 2 is an error.
@@ -169,7 +169,7 @@ fn show(row: &Row, as_json: bool, printer: &Printer) {
     let source = facts.and_then(|facts| facts.source.as_deref());
     let state = row.state().word();
     let state = printer.tinted(
-        !matches!(state, "failed" | "rejected"),
+        !matches!(state, "failed" | "refused"),
         &format!("{state:<9}"),
     );
     let last = row.attempts.last().map_or_else(String::new, |attempt| {

@@ -42,7 +42,7 @@ pub enum State {
     /// It was a handshake.
     Handshake,
     /// It was refused.
-    Rejected,
+    Refused,
     /// It came to an endpoint, which only records.
     Recorded,
 }
@@ -57,7 +57,7 @@ impl State {
             Self::Failed => "failed",
             Self::Nothing => "nothing",
             Self::Handshake => "handshake",
-            Self::Rejected => "rejected",
+            Self::Refused => "refused",
             Self::Recorded => "recorded",
         }
     }
@@ -100,7 +100,7 @@ impl Row {
                 Verdict::Accepted => State::Nothing,
                 Verdict::Handshake => State::Handshake,
                 Verdict::Failed => State::Failed,
-                _ => State::Rejected,
+                _ => State::Refused,
             },
             (None, None) => State::Nothing,
         }

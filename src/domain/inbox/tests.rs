@@ -113,7 +113,7 @@ fn a_state_tells_what_is_still_to_come() {
     assert_eq!(state(of(Verdict::Accepted, 2), &[]), "pending");
     assert_eq!(state(of(Verdict::Accepted, 0), &[]), "nothing");
     assert_eq!(state(of(Verdict::Handshake, 0), &[]), "handshake");
-    assert_eq!(state(of(Verdict::Unauthentic, 0), &[]), "rejected");
+    assert_eq!(state(of(Verdict::Unauthentic, 0), &[]), "refused");
     assert_eq!(state(of(Verdict::Failed, 0), &[]), "failed");
     let one = attempt(2, &["copied"]);
     let failed = attempt(3, &["failed"]);
@@ -186,7 +186,7 @@ fn a_filter_narrows_by_source_state_text_and_time() {
     );
     assert_eq!(
         count(Filter {
-            status: some("rejected"),
+            status: some("refused"),
             ..Filter::default()
         }),
         1

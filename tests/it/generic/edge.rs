@@ -82,7 +82,7 @@ async fn handshakes_are_answered_as_plain_text_and_by_the_methods_that_they_use(
     let states: BTreeSet<_> = world.inbox().iter().map(|row| row.state().word()).collect();
     assert_eq!(
         states.into_iter().collect::<Vec<_>>(),
-        ["handshake", "rejected"]
+        ["handshake", "refused"]
     );
 }
 

@@ -106,9 +106,9 @@ async fn the_list_has_a_row_for_whatever_came_the_newest_first() {
         .map(|row| json!([row["id"], row["source"], row["verdict"], row["state"]]))
         .collect();
     let expected = [
-        json!([unknown, null, "unknown", "rejected"]),
-        json!([malformed, "vk", "malformed", "rejected"]),
-        json!([forged, "hub", "unauthentic", "rejected"]),
+        json!([unknown, null, "unknown", "refused"]),
+        json!([malformed, "vk", "malformed", "refused"]),
+        json!([forged, "hub", "unauthentic", "refused"]),
         json!([again, "hub", "accepted", "done"]),
         json!([pushed, "hub", "accepted", "done"]),
         json!([shaken, "vk", "handshake", "handshake"]),

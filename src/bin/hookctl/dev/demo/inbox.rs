@@ -13,7 +13,7 @@ const EXPECTED: [(&str, &str, usize); 4] = [
     // Two objects, a removal, and a removal that never was.
     ("vk", "done", 4),
     ("intdash", "done", 1),
-    ("intdash", "rejected", 1),
+    ("intdash", "refused", 1),
 ];
 
 pub(super) async fn has_it_all(local: &mut Local) -> Result<Proof> {
