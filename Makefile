@@ -89,7 +89,7 @@ $(E2E)/.installed: tests/e2e/requirements.txt
 BROWSER := .venv/browser
 .PHONY: browser-test screenshots chromium
 
-browser-test: chromium $(BROWSER)/.installed ## The inbox's page in a real browser: every view, by keyboard, on a phone, among hostile deliveries (3 minutes)
+browser-test: chromium $(BROWSER)/.installed ## The inbox's page in a real browser: every view, by keyboard, on a phone, among hostile deliveries (3 to 4 minutes)
 	cargo build --quiet --features dev --bin hookctl
 	HOOKCTL=$(abspath $(TARGET))/debug/hookctl $(BROWSER)/bin/python -B -m pytest -q -p no:cacheprovider --rootdir tests/browser tests/browser
 

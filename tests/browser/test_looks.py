@@ -7,6 +7,8 @@ import pytest
 from browser import DESKTOP, PHONE
 from local import PROJECT, wait
 
+VIEWS = list(itertools.product([DESKTOP, PHONE], [False, True]))
+
 
 @pytest.fixture(scope="module")
 def plenty(local):
@@ -24,7 +26,7 @@ def plenty(local):
             "handshake": f"/delivery/{handshake}", "binary": f"/delivery/{binary}", "gone": "/delivery/0", "mirror": "/mirror", "endpoints": "/endpoints"}
 
 
-@pytest.mark.parametrize(("size", "dark"), itertools.product([DESKTOP, PHONE], [False, True]),
+@pytest.mark.parametrize(("size", "dark"), VIEWS,
                          ids=lambda of: {DESKTOP: "desk", PHONE: "phone", True: "dark", False: "light"}[of])
 def test_every_view_follows_axe_and_fits(inbox, plenty, size, dark):
     inbox.look(size, dark)
@@ -39,7 +41,7 @@ def test_every_view_follows_axe_and_fits(inbox, plenty, size, dark):
     assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark, ground
 
 
-@pytest.mark.parametrize(("size", "dark"), itertools.product([DESKTOP, PHONE], [False, True]),
+@pytest.mark.parametrize(("size", "dark"), VIEWS,
                          ids=lambda of: {DESKTOP: "desk", PHONE: "phone", True: "dark", False: "light"}[of])
 def test_the_login_and_the_dialogs_follow_axe_and_fit(page, plenty, size, dark):
     page.look(size, dark)
