@@ -36,7 +36,7 @@ $(VENV): requirements.txt
 # ---- On this machine
 
 run: ## Everything on this machine, offline: PORT=8080 S3_PORT=9000
-	cargo run --quiet --features dev --bin hookctl -- dev
+	cargo run --quiet --features dev --bin hookctl -- dev --write $(TARGET)/local.json
 
 demo: ## The main job, step by step, each step checked; exits 0 only if all are right
 	cargo run --quiet --features dev --bin hookctl -- dev --once
@@ -47,9 +47,10 @@ test: $(VENV) ## All tests
 proof: ## Walk through every interleaving of a reconcile: states, properties, each rule's counter-example
 	cargo test --features dev --lib proof:: -- --nocapture --test-threads 1
 
-check: fmt lint doc deny template ## Format, lints, docs, licences, template, a real build, all tests
+check: fmt lint doc deny template ## Format, lints, docs, licences, template, a real build, all tests, the page in a browser
 	sam build --parameter-overrides Architecture=x86_64
 	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory browser-test
 
 fmt:
 	cargo fmt --check
@@ -83,6 +84,34 @@ $(E2E)/.installed: tests/e2e/requirements.txt
 	python3 -m venv $(E2E)
 	$(E2E)/bin/python -m pip install --quiet --requirement tests/e2e/requirements.txt
 	touch $@
+
+# In a Chromium of Debian's, which root installs by itself. Nothing is asked of the network but packages.
+BROWSER := .venv/browser
+.PHONY: browser-test screenshots chromium
+
+browser-test: chromium $(BROWSER)/.installed ## The inbox's page in a real browser: every view, by keyboard, on a phone, among hostile deliveries (3 minutes)
+	cargo build --quiet --features dev --bin hookctl
+	HOOKCTL=$(abspath $(TARGET))/debug/hookctl $(BROWSER)/bin/python -B -m pytest -q -p no:cacheprovider --rootdir tests/browser tests/browser
+
+screenshots: chromium $(BROWSER)/.installed ## Take the README's pictures of the inbox anew, of a real run
+	cargo build --quiet --features dev --bin hookctl
+	HOOKCTL=$(abspath $(TARGET))/debug/hookctl $(BROWSER)/bin/python -B tests/browser/screenshots.py docs
+
+# Of axe-core's package nothing but the script is used, so that what it wants beside it is left out.
+$(BROWSER)/.installed: tests/browser/requirements.txt tests/browser/axe.txt
+	python3 -m venv $(BROWSER)
+	$(BROWSER)/bin/python -m pip install --quiet --requirement tests/browser/requirements.txt
+	$(BROWSER)/bin/python -m pip install --quiet --no-deps --ignore-requires-python --requirement tests/browser/axe.txt
+	touch $@
+
+# A font, since a page without one has no width; curl and openssl for the lines that the page shows.
+CHROMIUM := chromium chromium-driver fonts-dejavu-core curl openssl
+chromium:
+	@if command -v chromium chromedriver curl openssl | awk 'END {exit NR != 4}'; then exit 0; fi; \
+	if test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null; then \
+	  echo 'This wants the programs chromium, chromedriver, curl and openssl (Debian: apt-get install --no-install-recommends $(CHROMIUM)).' >&2; exit 2; fi; \
+	export DEBIAN_FRONTEND=noninteractive; install='apt-get install --yes --quiet --quiet --no-install-recommends $(CHROMIUM)'; \
+	$$install || { apt-get update --quiet --quiet; $$install; }
 
 e2e-local: $(VENV) ## `sam local invoke` of every event, each in a container: needs Docker, or root and Debian's docker.io
 	sam build --parameter-overrides Architecture=x86_64
@@ -128,11 +157,15 @@ invoke: $(VENV) $(BUILT) ## Run the built function on one event, in a container:
 $(BUILT):
 	$(MAKE) --no-print-directory build SAM_FLAGS=
 
+# CloudFormation deletes no bucket that has something in it.
+EMPTY = state=$$(aws cloudformation describe-stack-resource --stack-name $(STACK) --logical-resource-id StateBucket \
+  --query StackResourceDetail.PhysicalResourceId --output text) && aws s3 rm --recursive --only-show-errors "s3://$$state"
+
 delete: $(VENV) ## Remove the stack; the backup bucket and all that is in it stay
 	@echo 'The backup bucket stays as it is. To use it again, deploy with its name as BackupBucketName.'
-	@state=$$(aws cloudformation describe-stack-resource --stack-name $(STACK) --logical-resource-id StateBucket \
-	  --query StackResourceDetail.PhysicalResourceId --output text) && aws s3 rm --recursive --only-show-errors "s3://$$state"
-	sam delete $(SAM_FLAGS)
+	@$(EMPTY)
+	sam delete $(SAM_FLAGS) || { \
+	  echo 'Once more: senders may have delivered something meanwhile, which was kept.' >&2; $(EMPTY) && sam delete $(SAM_FLAGS); }
 
 # ---- Looking
 

@@ -432,6 +432,7 @@ ENVIRONMENT = {
         "SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:hookwork-notices",
         # One function does the work before it answers.
         "QUEUE_URL": "",
+        "RECORD": "",
         "LOG_LEVEL": "info",
         "AWS_ENDPOINT_URL_S3": S3,
         "AWS_ENDPOINT_URL_SNS": SNS,

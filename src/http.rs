@@ -5,6 +5,8 @@ mod credentials;
 mod endpoints;
 mod inbox;
 
+pub use inbox::row;
+
 use crate::app::App;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;

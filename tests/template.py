@@ -28,7 +28,7 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 # The function's environment, as README lists it, and no more: every name is one that this version of the function knows.
-SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "QUEUE_URL", "DEAD_LETTERS_URL", "LOG_LEVEL"}
+SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "QUEUE_URL", "DEAD_LETTERS_URL", "RECORD", "LOG_LEVEL"}
 # Declared for `sam local` alone, which passes on only declared names; absent from a deployed function.
 LOCAL_ONLY = {"SECRETS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SNS"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -149,7 +149,7 @@ def resolved(node, queued):
 
 class Permissions(unittest.TestCase):
     def test_the_only_roles_and_policies_are_those_written_here(self):
-        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole", "AuditRole"})
+        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole", "InboxRole", "AuditRole"})
         self.assertEqual(set(of_type("AWS::IAM::ManagedPolicy", TRANSLATED)), {"WorkPolicy"})
         self.assertFalse(of_type("AWS::IAM::Policy", TRANSLATED))
 
@@ -158,6 +158,7 @@ class Permissions(unittest.TestCase):
         work = [{"Ref": "WorkPolicy"}]
         self.assertEqual(roles["WorkerRole"]["Properties"]["ManagedPolicyArns"], work)
         self.assertEqual(roles["ReceiverRole"]["Properties"]["ManagedPolicyArns"], {"Fn::If": ["Inline", work, NO_VALUE]})
+        self.assertNotIn("ManagedPolicyArns", roles["InboxRole"]["Properties"])
 
     def test_only_lambda_takes_the_functions_roles_and_only_this_accounts_scheduler_the_clocks(self):
         for name, role in of_type("AWS::IAM::Role").items():
@@ -183,8 +184,9 @@ class Permissions(unittest.TestCase):
             # A bucket's objects are the only wildcard, behind the bucket's own ARN; a parameter's pattern takes no star.
             for text in strings(it["Resource"]):
                 if "*" in text:
-                    self.assertIn(it["Sid"], ("MirrorObjects", "KeepState", "KnowDeliveriesAgain", "KeepDeliveries"))
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|done|summaries))/\*$")
+                    self.assertNotEqual(it["Action"], "s3:ListBucket")
+                    self.assertTrue(all(action.startswith("s3:") for action in as_list(it["Action"])), it["Sid"])
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|done|summaries|endpoints))/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in statements():
@@ -234,9 +236,40 @@ class Permissions(unittest.TestCase):
             self.actions("ReceiverRole"),
             {"sqs:SendMessage", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"},
         )
-        (it,) = [it for it in statements_of("ReceiverRole") if "s3:" in json.dumps(it["Action"])]
-        self.assertEqual((it["Action"], it["Resource"]), ("s3:PutObject", {"Fn::Sub": "${StateBucket.Arn}/deliveries/*"}))
+        self.assertEqual(
+            self.of_buckets("ReceiverRole"),
+            {("s3:PutObject", "${StateBucket.Arn}/deliveries/*"), ("s3:GetObject", "${StateBucket.Arn}/endpoints/*")},
+        )
         self.assertEqual(statement("SendJobs")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
+
+    def of_buckets(self, role):
+        """What a role may do with buckets: action and place."""
+        buckets = [it for it in statements_of(role) if "s3:" in json.dumps(it["Action"])]
+        return {(action, place) for it in buckets for action in as_list(it["Action"]) for place in strings(it["Resource"])}
+
+    def test_without_a_queue_the_receiver_keeps_endpoints_beside_what_the_work_needs(self):
+        (policy,) = [it["Fn::If"] for it in TEMPLATE["Resources"]["ReceiverRole"]["Properties"]["Policies"] if it.get("Fn::If", [None])[0] == "Queued"]
+        (it,) = policy[2]["PolicyDocument"]["Statement"]
+        self.assertEqual(it["Action"], ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"])
+        self.assertEqual(it["Resource"], {"Fn::Sub": "${StateBucket.Arn}/endpoints/*"})
+        # The rest of what the inbox needs is in the policy of the work.
+        self.assertIn({"Fn::Sub": "${StateBucket.Arn}/audits/*"}, statement("KeepState")["Resource"])
+        self.assertIn({"Fn::Sub": "${StateBucket.Arn}/deliveries/*"}, statement("KnowDeliveriesAgain")["Resource"])
+        self.assertEqual(statement("TellMissingStateFromForbidden")["Resource"], {"Fn::GetAtt": ["StateBucket", "Arn"]})
+
+    def test_who_looks_reads_what_is_kept_sends_jobs_and_touches_no_backup_no_topic_and_no_dead_letter(self):
+        self.assertEqual(
+            self.actions("InboxRole"),
+            {"sqs:SendMessage", "sqs:GetQueueAttributes", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"},
+        )
+        folders = {"deliveries": ("Get", "Put"), "endpoints": ("Get", "Put", "Delete"), "audits": ("Get", "Delete")}
+        expected = {(f"s3:{action}Object", "${StateBucket.Arn}/%s/*" % folder) for folder, actions in folders.items() for action in actions}
+        self.assertEqual(self.of_buckets("InboxRole"), expected | {("s3:ListBucket", "StateBucket"), ("s3:ListBucket", "Arn")})
+        self.assertEqual(statement("SendJobsAgain")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
+        self.assertEqual(statement("CountJobs")["Resource"], [{"Fn::GetAtt": ["JobQueue", "Arn"]}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}])
+
+    def test_who_looks_is_told_of_a_missing_key_because_no_condition_narrows_the_list(self):
+        self.assertEqual(statement("ListState"), {"Sid": "ListState", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": {"Fn::GetAtt": ["StateBucket", "Arn"]}})
 
     def test_the_worker_works_off_its_queue_and_no_more(self):
         self.assertEqual(
@@ -259,21 +292,25 @@ class Permissions(unittest.TestCase):
         self.assertEqual(statement("PublishNotices")["Action"], "sns:Publish")
 
     def test_each_role_logs_into_its_own_group(self):
-        for sid, group in (("WriteLogs", "ReceiverLogGroup"), ("WriteWorkerLogs", "WorkerLogGroup")):
+        for sid, group in (("WriteLogs", "ReceiverLogGroup"), ("WriteWorkerLogs", "WorkerLogGroup"), ("WriteInboxLogs", "InboxLogGroup")):
             self.assertEqual(statement(sid)["Resource"], {"Fn::GetAtt": [group, "Arn"]})
 
     def test_keys_are_used_only_through_the_services_that_need_them(self):
         found = [it for it in statements() if it["Sid"] == "UseKeysThroughTheirServices"]
-        self.assertEqual(len(found), 2)
+        self.assertEqual(len(found), 3)
         for it in found:
             self.assertEqual(it["Resource"], {"Fn::Split": [",", {"Ref": "KmsKeyArns"}]})
             self.assertEqual(len(it["Condition"]["StringEquals"]["kms:ViaService"]), 2)
 
-    def test_the_api_alone_may_invoke_the_receiver_and_nobody_the_worker(self):
-        (permission,) = of_type("AWS::Lambda::Permission", TRANSLATED).values()
-        self.assertEqual(permission["Properties"]["FunctionName"], {"Ref": "Receiver"})
-        self.assertEqual(permission["Properties"]["Principal"], "apigateway.amazonaws.com")
-        self.assertIn("SourceArn", permission["Properties"])
+    def test_the_api_alone_may_invoke_the_receiver_and_below_inbox_the_inbox_and_nobody_the_worker(self):
+        api, found = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}", set()
+        for permission in of_type("AWS::Lambda::Permission", TRANSLATED).values():
+            it = permission["Properties"]
+            self.assertEqual((it["Action"], it["Principal"]), ("lambda:InvokeFunction", "apigateway.amazonaws.com"))
+            text, values = it["SourceArn"]["Fn::Sub"]
+            self.assertEqual(values["__ApiId__"], {"Ref": "HttpApi"})
+            found.add((it["FunctionName"]["Ref"], text.removeprefix(api), permission.get("Condition")))
+        self.assertEqual(found, {("Receiver", "/*", None), ("Inbox", "/*/inbox", "Queued"), ("Inbox", "/*/inbox/*", "Queued")})
         self.assertEqual([event["Type"] for event in TEMPLATE["Resources"]["Worker"]["Properties"]["Events"].values()], ["SQS"])
 
 
@@ -317,16 +354,22 @@ class Function:
             self.assertEqual(theirs["Lambda"], ours.upper())
 
 
+def integrations():
+    """What every route calls, as CloudFormation gets it."""
+    (api,) = of_type("AWS::ApiGatewayV2::Api", TRANSLATED).values()
+    return [it for path, it in walk(api["Properties"]["Body"]["paths"]) if path and path[-1] == "x-amazon-apigateway-integration"]
+
+
 class Receiver(Function, unittest.TestCase):
     name = "Receiver"
     # A receiver buries nothing: what it cannot send has failed, and the sender is told so.
     without = {"DEAD_LETTERS_URL"}
 
     def test_timeout_is_the_apis_behind_a_queue_and_never_shorter(self):
-        event = self.properties["Events"]["Delivery"]["Properties"]
         self.assertEqual(self.properties["Timeout"], {"Fn::If": ["Queued", 30, {"Ref": "Timeout"}]})
-        self.assertLessEqual(event["TimeoutInMillis"], 30_000)
-        self.assertLessEqual(event["TimeoutInMillis"], TEMPLATE["Parameters"]["Timeout"]["MinValue"] * 1000)
+        for it in integrations():
+            self.assertLessEqual(it["timeoutInMillis"], 30_000)
+            self.assertLessEqual(it["timeoutInMillis"], TEMPLATE["Parameters"]["Timeout"]["MinValue"] * 1000)
 
     def test_reserved_concurrency_is_a_choice(self):
         self.assertEqual(TEMPLATE["Parameters"]["ReservedConcurrency"]["Default"], "")
@@ -367,6 +410,32 @@ class Worker(Function, unittest.TestCase):
         self.assertEqual(self.properties["RecursiveLoop"], "Allow")
         (function,) = [it for name, it in of_type("AWS::Lambda::Function", TRANSLATED).items() if name == "Worker"]
         self.assertEqual(function["Properties"]["RecursiveLoop"], "Allow")
+
+
+class Inbox(Function, unittest.TestCase):
+    name = "Inbox"
+    without = set()
+
+    def test_is_there_only_with_a_queue(self):
+        for name in ("Inbox", "InboxRole", "InboxLogGroup"):
+            self.assertEqual(TEMPLATE["Resources"][name]["Condition"], "Queued")
+
+    def test_sam_builds_it_from_what_the_receiver_is_built_from(self):
+        for key in ("CodeUri", "Handler", "Runtime", "Architectures"):
+            self.assertEqual(self.properties[key], TEMPLATE["Resources"]["Receiver"]["Properties"][key])
+
+    def test_has_the_time_that_the_api_waits(self):
+        self.assertEqual(self.properties["Timeout"], 30)
+
+    def test_knows_what_the_receiver_knows_and_where_dead_letters_are(self):
+        mine = self.properties["Environment"]["Variables"]
+        receivers = {name: value for name, value in TEMPLATE["Resources"]["Receiver"]["Properties"]["Environment"]["Variables"].items() if value != NO_VALUE}
+        self.assertEqual(mine, receivers | {"QUEUE_URL": {"Ref": "JobQueue"}, "DEAD_LETTERS_URL": {"Ref": "DeadLetterQueue"}})
+
+    def test_all_functions_record_alike(self):
+        for name in of_type("AWS::Serverless::Function"):
+            self.assertEqual(TEMPLATE["Resources"][name]["Properties"]["Environment"]["Variables"]["RECORD"], {"Ref": "Record"})
+        self.assertEqual((TEMPLATE["Parameters"]["Record"]["Default"], TEMPLATE["Parameters"]["Record"]["AllowedValues"]), ("all", ["all", "failures", "nothing"]))
 
 
 class Queues(unittest.TestCase):
@@ -432,14 +501,17 @@ class Secrets(unittest.TestCase):
         self.assertFalse([text for text in strings(TEMPLATE) if "{{resolve:" in text])
 
     def test_the_environment_names_the_secret_and_not_its_value(self):
-        value = {name: TEMPLATE["Resources"][name]["Properties"]["Environment"]["Variables"]["SECRETS_ARN"] for name in ("Receiver", "Worker")}
+        value = {name: TEMPLATE["Resources"][name]["Properties"]["Environment"]["Variables"]["SECRETS_ARN"] for name in ("Receiver", "Worker", "Inbox")}
         self.assertEqual(value["Receiver"], {"Fn::If": ["MakesSecret", {"Ref": "Secrets"}, {"Ref": "SecretsArn"}]})
+        self.assertEqual(value["Inbox"], value["Receiver"])
         self.assertEqual(value["Worker"], {"Fn::If": ["NoWorkerSecretsArn", {"Ref": "WorkerSecrets"}, {"Ref": "WorkerSecretsArn"}]})
 
     def test_each_role_reads_only_the_secrets_of_this_stack_or_those_given(self):
         given = {"Fn::Split": [",", {"Ref": "SecretsArn"}]}
         self.assertEqual(statement("ReadSecrets")["Resource"], {"Fn::If": ["MakesSecret", [{"Ref": "Secrets"}], given]})
         self.assertIn(statement("ReadSecrets"), list(statements_of("ReceiverRole")))
+        self.assertEqual(statement("ReadInboxSecrets") | {"Sid": "ReadSecrets"}, statement("ReadSecrets"))
+        self.assertIn(statement("ReadInboxSecrets"), list(statements_of("InboxRole")))
         given = {"Fn::Split": [",", {"Ref": "WorkerSecretsArn"}]}
         self.assertEqual(statement("ReadWorkerSecrets")["Resource"], {"Fn::If": ["NoWorkerSecretsArn", [{"Ref": "WorkerSecrets"}], given]})
         self.assertIn(statement("ReadWorkerSecrets"), list(statements_of("WorkerRole")))
@@ -488,12 +560,13 @@ class State(Bucket, unittest.TestCase):
         self.assertEqual(rule["Prefix"], "uploads/")
         self.assertGreater(rule["ExpirationInDays"], days)
 
-
     def test_everything_in_it_ends(self):
         rules = {it["Prefix"]: it for it in self.properties["LifecycleConfiguration"]["Rules"]}
-        self.assertEqual(set(rules), {"uploads/", "audits/", "deliveries/", "done/", "summaries/"})
+        self.assertEqual(set(rules), {"uploads/", "audits/", "deliveries/", "done/", "summaries/", "endpoints/"})
         self.assertTrue(all(it["Status"] == "Enabled" and it["ExpirationInDays"] for it in rules.values()))
         self.assertEqual(rules["deliveries/"]["ExpirationInDays"], {"Ref": "DeliveryDays"})
+        # Those of the longest life, too, are over before their file goes.
+        self.assertGreater(rules["endpoints/"]["ExpirationInDays"], 90)
 
 
 class Backup(Bucket, unittest.TestCase):
@@ -549,7 +622,7 @@ class Alarms(unittest.TestCase):
     def test_there_is_one_for_each_thing_that_goes_wrong(self):
         self.assertEqual(
             set(self.alarms),
-            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ApiFailures", "WorkerErrors", "WorkerThrottles", "WorkerSlow", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
         )
 
     def test_each_tells_somebody(self):
@@ -563,6 +636,12 @@ class Alarms(unittest.TestCase):
             self.assertEqual(it["Condition"], "HasAudit")
             self.assertEqual((it["Properties"]["Namespace"], it["Properties"]["MetricName"]), (NAMESPACE, metric))
             self.assertEqual(it["Properties"]["Dimensions"], [{"Name": "function", "Value": WORKING}])
+
+    def test_what_could_not_be_kept_is_watched_where_deliveries_come_and_where_they_are_worked_on(self):
+        for name in ("Receiver", "Worker"):
+            it = self.alarms[f"{name}Unrecorded"]["Properties"]
+            self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "unrecorded"))
+            self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": name}}])
 
     def test_each_is_there_whenever_what_it_watches_is(self):
         for name, it in self.alarms.items():
@@ -614,10 +693,12 @@ class Dashboard(unittest.TestCase):
                 self.assertEqual(ours[name], working, name)
             for name in ("deliveries", "rejections"):
                 self.assertEqual(ours[name], "Receiver", name)
+            keeping = {dimensions["function"] for _, name, dimensions in drawn if name == "unrecorded"}
+            self.assertEqual(keeping, {"Receiver", "Worker", "Inbox"} if queued else {"Receiver"})
             spaces = {space for space, _, _ in drawn}
             self.assertEqual(spaces, {NAMESPACE, "AWS/Lambda", "AWS/ApiGateway"} | ({"AWS/SQS"} if queued else set()))
             functions = {dimensions["FunctionName"] for space, _, dimensions in drawn if space == "AWS/Lambda"}
-            self.assertEqual(functions, {"Receiver", working})
+            self.assertEqual(functions, {"Receiver", working} | ({"Inbox"} if queued else set()))
 
     def test_each_metric_has_the_dimensions_that_the_function_gives_it(self):
         for space, name, dimensions in self.metrics(True):
@@ -637,7 +718,7 @@ class Dashboard(unittest.TestCase):
     def test_the_names_in_the_template_are_those_in_the_code(self):
         alarms = {it["Properties"]["MetricName"] for it in of_type("AWS::CloudWatch::Alarm").values() if it["Properties"].get("Namespace") == NAMESPACE}
         self.assertLess(alarms, set(METRICS))
-        self.assertEqual(len(METRICS), 8)
+        self.assertEqual(len(METRICS), 9)
 
 
 class Door(unittest.TestCase):
@@ -648,13 +729,48 @@ class Door(unittest.TestCase):
         self.assertEqual(stage["Properties"]["StageName"], "$default")
         self.assertTrue(stage["Properties"]["AutoDeploy"])
 
-    def test_has_one_route_which_takes_every_method_and_path(self):
+    def test_one_route_takes_every_method_and_path_and_behind_a_queue_the_inbox_has_its_own(self):
+        for queued, inbox in ((True, "Inbox"), (False, "Receiver")):
+            always = {"ANY $default": "Receiver", "POST /inbox/api/login": inbox}
+            more = {"ANY /inbox": inbox, "ANY /inbox/{proxy+}": inbox} if queued else {}
+            self.assertEqual(self.routes(queued), always | more)
+
+    def routes(self, queued):
+        """Every route with the function behind it, in this mode."""
         (api,) = of_type("AWS::ApiGatewayV2::Api", TRANSLATED).values()
-        paths = api["Properties"]["Body"]["paths"]
-        self.assertEqual(list(paths), ["$default"])
-        route = paths["$default"]["x-amazon-apigateway-any-method"]
-        self.assertTrue(route["isDefaultRoute"])
-        self.assertEqual(route["x-amazon-apigateway-integration"]["payloadFormatVersion"], "2.0")
+        found = {}
+        for path, methods in api["Properties"]["Body"]["paths"].items():
+            if "Fn::If" in methods:
+                condition, one, other = methods["Fn::If"]
+                self.assertEqual((condition, other), ("Queued", NO_VALUE))
+                methods = one if queued else {}
+            for method, route in methods.items():
+                self.assertEqual(route.get("isDefaultRoute", False), path == "$default")
+                (function,) = re.findall(r"functions/\$\{(\w+)(?:\.Arn)?\}/invocations$", text := self.uri(route))
+                if function == "Function":
+                    function = route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Function"]["Fn::If"][1 if queued else 2]["Fn::GetAtt"][0]
+                self.assertTrue(text.startswith("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/"), text)
+                found[f"{'ANY' if method.startswith('x-') else method.upper()} {path}"] = function
+        return found
+
+    def uri(self, route):
+        text = route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        return text[0] if isinstance(text, list) else text
+
+    def test_each_route_hands_the_request_over_as_the_function_reads_it(self):
+        for it in integrations():
+            self.assertEqual((it["type"], it["httpMethod"], it["payloadFormatVersion"]), ("aws_proxy", "POST", "2.0"))
+        self.assertEqual(len(integrations()), 4)
+
+    def test_logs_in_are_throttled_by_a_route_of_their_own_in_both_modes(self):
+        (stage,) = of_type("AWS::ApiGatewayV2::Stage", TRANSLATED).values()
+        self.assertEqual(stage["Properties"]["RouteSettings"], {"POST /inbox/api/login": {"ThrottlingRateLimit": 1, "ThrottlingBurstLimit": 5}})
+        # A setting of a route that is not there would stop the deployment.
+        for queued in (True, False):
+            self.assertIn("POST /inbox/api/login", self.routes(queued))
+
+    def test_no_other_site_may_ask_from_a_browser(self):
+        self.assertNotIn("CorsConfiguration", self.api)
 
     def test_throttles_with_defaults(self):
         settings = self.api["DefaultRouteSettings"]
@@ -675,7 +791,7 @@ class Door(unittest.TestCase):
 class Stack(unittest.TestCase):
     def test_every_log_group_has_a_retention(self):
         groups = of_type("AWS::Logs::LogGroup", TRANSLATED)
-        self.assertEqual(set(groups), {"AccessLogGroup", "ReceiverLogGroup", "WorkerLogGroup"})
+        self.assertEqual(set(groups), {"AccessLogGroup", "ReceiverLogGroup", "WorkerLogGroup", "InboxLogGroup"})
         for group in groups.values():
             self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "LogRetention"})
 
@@ -772,6 +888,7 @@ class Outputs(unittest.TestCase):
                 "VkUrl": f"{base}/hooks/vk",
                 "IntdashUrl": f"{base}/hooks/intdash",
                 "WebhookUrl": f"{base}/webhook",
+                "InboxUrl": f"{base}/inbox",
                 "PingUrl": f"{base}/ping",
             },
         )
@@ -781,6 +898,9 @@ class Outputs(unittest.TestCase):
         self.assertLessEqual(wanted, set(self.outputs))
         for it in self.outputs.values():
             self.assertTrue(it["Description"])
+
+    def test_the_command_for_the_secrets_says_what_the_inbox_wants(self):
+        self.assertIn('{"inbox":{"token":"..."}}', self.outputs["PutSecretsCommand"]["Description"])
 
     def test_none_has_the_name_of_a_parameter_which_sam_build_would_put_in_its_place(self):
         self.assertFalse(set(self.outputs) & set(TEMPLATE["Parameters"]))
@@ -882,8 +1002,10 @@ class Events(unittest.TestCase):
     def test_every_path_belongs_to_a_source_of_the_environment(self):
         paths = {f"/hooks/{name}" for name in SOURCES} | {it["path"] for it in SOURCES.values() if "path" in it} | {"/ping"}
         for name in REQUESTS:
-            it = event(name)
-            self.assertIn(it.get("rawPath", it.get("path")), paths, name)
+            path = event(name).get("rawPath", event(name).get("path"))
+            # The inbox, and endpoints that are in no settings.
+            if path != "/inbox" and not path.startswith(("/inbox/", "/in/")):
+                self.assertIn(path, paths, name)
 
     def test_published_handshakes_recompute_in_every_wrapping(self):
         handshakes = [name for name in NAMES if name.startswith("vk-handshake-")]
@@ -974,7 +1096,7 @@ class LocalEnvironment(unittest.TestCase):
         self.assertEqual(ENVIRONMENT["SECRETS_ARN"], "")
 
     def test_every_source_has_its_secret(self):
-        self.assertEqual(set(SECRETS), set(SOURCES))
+        self.assertEqual(set(SECRETS), set(SOURCES) | {"inbox"})
 
     def test_prefixes_do_not_overlap(self):
         prefixes = [bucket["prefix"] for it in SOURCES.values() for bucket in it.get("buckets", {}).values()]

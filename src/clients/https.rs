@@ -1,6 +1,8 @@
 //! The one HTTPS client of the process: HTTP/1.1, over rustls with aws-lc.
 
 mod dial;
+#[cfg(feature = "dev")]
+pub mod plain;
 
 use super::CALL_TIMEOUT;
 use aws_smithy_runtime_api::box_error::BoxError;

@@ -10,6 +10,8 @@ mod mirror;
 mod page;
 mod shown;
 
+pub use shown::row;
+
 use super::credentials::{bearer, cookies, text};
 use super::{Arrival, Clock, Peer, TIME_WITHOUT_GATEWAY};
 use crate::app::App;

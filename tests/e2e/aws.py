@@ -78,12 +78,17 @@ class Aws:
 
     def request(self, url, method="GET", body=None, headers=None):
         """A request over the internet to the API, here: its name resolves to this machine. Returns status and text."""
+        status, _, text = self.asked(url, method, body, headers)
+        return status, text
+
+    def asked(self, url, method="GET", body=None, headers=None):
+        """The same; returns the answer's headers, too, their names in lower case."""
         host, _, path = url.removeprefix("https://").partition("/")
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.trusted, timeout=40)
         try:
             connection.request(method, f"/{path}", body, {"Host": host} | (headers or {}))
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
         finally:
             connection.close()
 
@@ -127,6 +132,25 @@ def flatten_actions(node):
             flatten_actions(value)
 
 
+def routes_of(paths):
+    """It reads no routes from an API's OpenAPI body: the same, as resources."""
+    made = {}
+    for number, (path, methods) in enumerate(paths.items()):
+        only = {}
+        if "Fn::If" in methods:
+            condition, methods, _ = methods["Fn::If"]
+            only = {"Condition": condition}
+        for method, route in methods.items():
+            it, integration = route["x-amazon-apigateway-integration"], f"E2eIntegration{number}{method.title().replace('-', '')}"
+            key = path if route.get("isDefaultRoute") else f"{'ANY' if method.startswith('x-') else method.upper()} {path}"
+            properties = {"ApiId": {"Ref": "HttpApi"}, "IntegrationType": "AWS_PROXY", "IntegrationUri": it["uri"]}
+            properties |= {"PayloadFormatVersion": it["payloadFormatVersion"], "TimeoutInMillis": it["timeoutInMillis"]}
+            made[integration] = {"Type": "AWS::ApiGatewayV2::Integration", "Properties": properties} | only
+            target = {"Fn::Sub": "integrations/${%s}" % integration}
+            made[f"{integration}Route"] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"ApiId": {"Ref": "HttpApi"}, "RouteKey": key, "Target": target}} | only
+    return made
+
+
 def for_ministack():
     """The built template, changed as little as this emulator needs. Returns its path and what was left out."""
     template = yaml_parse((BUILT / "template.yaml").read_text())
@@ -143,21 +167,7 @@ def for_ministack():
     flatten_actions(template)
     # It takes this number only as a number, and a parameter's value is a text.
     resources["Worker"]["Properties"]["Events"]["Jobs"]["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 10
-    # It reads no routes from an API's OpenAPI body, which is what SAM makes of the function's event: the same, spelled out.
-    resources["E2eIntegration"] = {
-        "Type": "AWS::ApiGatewayV2::Integration",
-        "Properties": {
-            "ApiId": {"Ref": "HttpApi"},
-            "IntegrationType": "AWS_PROXY",
-            "IntegrationUri": {"Fn::GetAtt": ["Receiver", "Arn"]},
-            "PayloadFormatVersion": "2.0",
-            "TimeoutInMillis": 30000,
-        },
-    }
-    resources["E2eRoute"] = {
-        "Type": "AWS::ApiGatewayV2::Route",
-        "Properties": {"ApiId": {"Ref": "HttpApi"}, "RouteKey": "$default", "Target": {"Fn::Sub": "integrations/${E2eIntegration}"}},
-    }
+    resources |= routes_of(resources["HttpApi"]["Properties"]["DefinitionBody"]["paths"])
     path = BUILT / "e2e.yaml"
     path.write_text(yaml_dump(template))
     return path, left_out

@@ -76,10 +76,13 @@ class Origin:
         return content(self.s3, "origin")
 
 
+def keys(s3, bucket, prefix=""):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, EncodingType="url")
+    return [urllib.parse.unquote_plus(it["Key"]) for page in pages for it in page.get("Contents", [])]
+
+
 def content(s3, bucket):
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, EncodingType="url")
-    keys = [urllib.parse.unquote_plus(it["Key"]) for page in pages for it in page.get("Contents", [])]
-    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys(s3, bucket)}
 
 
 class Stack:
@@ -87,7 +90,7 @@ class Stack:
 
     def __init__(self, aws, origin, name, template):
         self.aws, self.origin, self.name, self.template = aws, origin, name, template
-        self.url_key, self.signing = secrets.token_urlsafe(24), secrets.token_hex(16)
+        self.url_key, self.signing, self.token = secrets.token_urlsafe(24), secrets.token_hex(16), secrets.token_urlsafe(24)
         sources = {
             "vk": {"kind": "s3", "flavor": "vk", "endpoint": origin.endpoint, "region": "us-east-1", "buckets": {f"{PROJECT}/origin": {}}},
             "intdash": {"kind": "intdash", "url": "https://127.0.0.1:1"},
@@ -186,7 +189,7 @@ def refuses_until_it_has_its_secrets(stack):
 
 
 def takes_its_secrets(stack):
-    senders = {"vk": {"url_key": stack.url_key}, "intdash": {"secrets": [stack.signing]}, "github": {"secrets": [stack.signing]}}
+    senders = {"vk": {"url_key": stack.url_key}, "intdash": {"secrets": [stack.signing]}, "github": {"secrets": [stack.signing]}, "inbox": {"token": stack.token}}
     work = {"vk": {"access_key_id": KEY, "secret_access_key": SECRET}}
     if "WorkerName" in stack.outputs:
         stack.put_secrets("PutSecretsCommand", senders)
@@ -249,11 +252,13 @@ def hands_on_what_is_signed(stack):
     state = stack.resources["StateBucket"][1]
     first = pushed()
     wait_for("it is published", lambda: heard() == [body])
-    wait_for("it counts as done", lambda: any(key.startswith("done/github/") for key in content(stack.s3, state)))
+    wait_for("it counts as done", lambda: keys(stack.s3, state, "done/github/"))
     second = pushed()
     stack.settled()
     equal(heard(), [], "what was published of the same delivery again")
-    equal([key for key in content(stack.s3, state) if key.startswith("deliveries/")], sorted(f"deliveries/{id}" for id in (first, second)), "what is kept")
+    # The newest is the first of a listing.
+    kept = [key.split("/")[1].partition("-")[2] for key in keys(stack.s3, state, "deliveries/") if key.split("/")[2].startswith("0.")]
+    equal(kept[:2], [second, first], "what was kept last")
     equal(stack.tell({"hookwork": "replay", "delivery": first}), {"count": 1}, "a replay")
     wait_for("it is published again", lambda: heard() == [body])
     sns.unsubscribe(SubscriptionArn=subscription)
@@ -290,8 +295,92 @@ def carries_a_large_object(stack):
     stack.delivered("large.bin")
     stack.becomes("large.bin", body)
     stack.settled()
-    left = [key for key in content(stack.s3, stack.resources["StateBucket"][1]) if key.startswith("uploads/")]
-    equal(left, [], "ledgers of an upload that is complete")
+    equal(keys(stack.s3, stack.resources["StateBucket"][1], "uploads/"), [], "ledgers of an upload that is complete")
+
+
+class Visitor:
+    """Somebody with a browser, who has logged in."""
+
+    def __init__(self, stack):
+        self.aws, self.url = stack.aws, stack.outputs["InboxUrl"]
+        status, headers, page = self.aws.asked(self.url)
+        equal((status, headers["content-type"].partition(";")[0]), (401, "text/html"), "the page before somebody logs in")
+        assert stack.token not in page
+        equal(self.aws.request(f"{self.url}/api/deliveries")[0], 401, "a list before somebody logs in")
+        equal(self.log_in("x" * len(stack.token))[0], 401, "a wrong token")
+        status, headers, _ = self.log_in(stack.token)
+        equal(status, 204, "the right token")
+        self.cookie, _, how = headers["set-cookie"].partition(";")
+        for word in ("HttpOnly", "Secure", "SameSite=Strict", "Path=/inbox"):
+            assert word in how, f"the cookie lacks {word}: {how}"
+        equal(self.aws.request(self.url, headers={"cookie": self.cookie})[0], 200, "the page afterwards")
+
+    def log_in(self, token):
+        body = json.dumps({"token": token}).encode()
+        return self.aws.asked(f"{self.url}/api/login", "POST", body, {"content-type": "application/json"})
+
+    def sees(self, path, method="GET", value=None):
+        """Status and what the page is told."""
+        headers = {"cookie": self.cookie, "x-hookwork-inbox": "1", "content-type": "application/json"}
+        body = None if value is None else json.dumps(value).encode()
+        status, text = self.aws.request(f"{self.url}/api/{path}", method, body, headers)
+        return status, json.loads(text) if text else None
+
+    def outcomes(self, delivery):
+        """What became of it, attempt by attempt."""
+        status, seen = self.sees(f"deliveries/{delivery}")
+        return [it["outcome"] for it in seen["attempts"] if it["outcome"] != "queued"] if status == 200 else []
+
+
+def is_looked_at(stack):
+    """The inbox: a delivery and what became of it, once more, and what is at work."""
+    visitor = Visitor(stack)
+    stack.origin.put("seen.txt", b"seen")
+    status, answer = stack.deliver("seen.txt")
+    equal(status, 200, f"a delivery was answered {answer}")
+    delivery = answer["delivery"]
+    wait_for("what became of it is seen", lambda: visitor.outcomes(delivery) == ["copied"])
+    status, listed = visitor.sees("deliveries?source=vk&limit=200")
+    equal(status, 200, "the list")
+    (row,) = [it for it in listed["deliveries"] if it["id"] == delivery]
+    equal((row["source"], row["verdict"], row["state"], row["jobs"]), ("vk", "accepted", "done", 1), "its row")
+    refused = {it["verdict"] for it in visitor.sees("deliveries?limit=200")[1]["deliveries"]}
+    # Handshakes and refusals are deliveries, too.
+    assert {"handshake", "unknown"} <= refused or "WorkerName" not in stack.outputs, refused
+    status, detail = visitor.sees(f"deliveries/{delivery}")
+    assert stack.url_key not in json.dumps(detail), "the key of the URL is shown"
+    equal(visitor.sees(f"deliveries/{delivery}/replay", "POST"), (200, {"delivery": delivery, "jobs": 1}), "a replay")
+    wait_for("it is done again", lambda: visitor.outcomes(delivery) == ["copied", "unchanged"])
+    status, mirror = visitor.sees("mirror")
+    equal((status, [it["bucket"] for it in mirror["origins"]]), (200, [f"{PROJECT}/origin"]), "the mirror")
+    queued = "WorkerName" in stack.outputs
+    equal((mirror["queue"] is not None, mirror["dead_letters"]), (queued, 0 if queued else None), "the queue, as it is seen")
+    makes_an_endpoint(stack, visitor)
+    equal(visitor.sees("logout", "POST")[0], 204, "logging out")
+    if queued:
+        stack.settled()
+
+
+def makes_an_endpoint(stack, visitor):
+    """A webhook of one's own: made, used, removed."""
+    status, made = visitor.sees("endpoints", "POST", {"name": "try it", "days": 1, "forward": False})
+    equal(status, 201, "a new endpoint")
+    name, url, token = made["endpoint"]["endpoint"], made["endpoint"]["url"], made["token"]
+    equal(url, f"{stack.outputs['HooksUrl'].removesuffix('/hooks')}/in/{name}", "its URL")
+
+    def posted(to, bearer):
+        return stack.aws.request(to, "POST", b"hello", {"authorization": f"Bearer {bearer}"})
+
+    status, text = posted(url, token)
+    equal((status, json.loads(text).get("recorded")), (200, True), "a delivery to it")
+    equal(posted(url, "x" * len(token))[0], 401, "a delivery with another token")
+    # The receiver may not list: what is not there reads 403.
+    equal(posted(url[:-1] + ("a" if url[-1] != "a" else "b"), token)[0], 404, "a delivery to one that is not there")
+    status, listed = visitor.sees(f"deliveries?source=in/{name}")
+    equal([it["state"] for it in listed["deliveries"] if it["id"] == json.loads(text)["delivery"]], ["recorded"], "what it recorded")
+    equal(visitor.sees(f"endpoints/{name}", "DELETE")[0], 204, "its removal")
+    # It is known for ten seconds more.
+    wait_for("it is gone", lambda: posted(url, token)[0] == 404)
 
 
 def buries_what_cannot_be_done(stack):
@@ -479,6 +568,7 @@ def run(aws, origin):
         hands_on_what_is_signed,
         copies_and_removes,
         carries_a_large_object,
+        is_looked_at,
         buries_what_cannot_be_done,
         audits_what_no_event_told_of,
         is_updated_under_load,
@@ -490,7 +580,7 @@ def run(aws, origin):
     inline = Stack(aws, origin, "hookwork-e2e-inline", template)
     step("sam deploy, Processing=inline, into the same backup")
     inline.deploy(Processing="inline", BackupBucketName=queued.backup)
-    for it in [says_who_it_is, takes_its_secrets, shakes_hands, works_inline, inline_is_deleted]:
+    for it in [says_who_it_is, takes_its_secrets, shakes_hands, works_inline, is_looked_at, inline_is_deleted]:
         do(it, inline)
 
 

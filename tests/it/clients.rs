@@ -49,7 +49,7 @@ impl Dev {
             printed().contains("Ctrl-C stops.")
         });
         let said = printed();
-        assert!(said.contains("All 8 steps were right."), "{said}");
+        assert!(said.contains("All 9 steps were right."), "{said}");
         let s3 = said.lines().find_map(|line| line.trim().strip_prefix("S3"));
         let s3_url = s3.and_then(|line| line.split_whitespace().next()).unwrap();
         let local = Credentials::new("any", "key", None, None, "tests");
@@ -228,7 +228,7 @@ fn the_demonstration_shows_every_step_and_the_summary() {
     let text = String::from_utf8(shown.stdout).unwrap();
     assert_eq!(shown.status.code(), Some(0), "{text}");
     for expected in [
-        "All 8 steps were right.",
+        "All 9 steps were right.",
         "Average: 99.506109",
         "Unbiased Variance: 243.961858",
     ] {
@@ -236,6 +236,40 @@ fn the_demonstration_shows_every_step_and_the_summary() {
     }
     assert!(!text.contains("Ctrl-C"), "it does not stay:\n{text}");
     assert_eq!(String::from_utf8(shown.stderr).unwrap(), "");
+}
+
+#[test]
+fn the_local_run_writes_its_settings_for_other_commands_and_audits_when_it_is_asked_to() {
+    let settings = scratch("settings").join("local.json");
+    let token = "a token of one's own";
+    let mut dev = Dev::start_with(&["--write", text(&settings), "--inbox-token", token]);
+    let said = dev.process.log();
+    assert!(said.contains(&format!("its token    {token}")), "{said}");
+    let asked = format!("kill -USR1 {}", dev.process.id());
+    assert!(said.contains(&asked), "{said}");
+    let audits = |said: &str| said.matches("       audited      ").count();
+    assert_eq!(audits(&said), 1, "{said}");
+    let sent = Command::new("sh").args(["-c", &asked]).status().unwrap();
+    assert!(sent.success());
+    let log = dev.folder.join("log");
+    dev.process.wait_until("it has audited once more", || {
+        audits(&std::fs::read_to_string(&log).unwrap_or_default()) == 2
+    });
+    let arguments = ["--settings", text(&settings), "audit", "vk", "origin"];
+    let audited = Command::new(HOOKCTL).args(arguments).output().unwrap();
+    assert_eq!(audited.status.code(), Some(0), "{audited:?}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&settings.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    dev.stop();
+}
+
+#[test]
+fn a_token_that_the_inbox_would_not_take_is_refused_at_the_start() {
+    let arguments = ["dev", "--once", "--inbox-token", "too short"];
+    let refused = Command::new(HOOKCTL).args(arguments).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("expected 16 characters or more"), "{said}");
 }
 
 #[tokio::test]

@@ -6,11 +6,15 @@ mod doctor;
 mod hooks;
 mod intdash_hooks;
 mod letters;
+mod replay;
 mod settings;
+mod tail;
 
-use crate::world::{TOPIC, far_sides, vk};
+use crate::world::{Answer, TOPIC, far_sides, function, send, vk};
+use axum::body::Body;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::s3::{Object, Store};
+use http::Request;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -155,6 +159,26 @@ impl Site {
         let keys = self.store.keys(bucket).into_iter();
         keys.map(|key| (key.clone(), self.store.get(bucket, &key).unwrap().body()))
             .collect()
+    }
+
+    /// What the function with these settings answers.
+    async fn asked(&self, request: Request<Body>) -> Answer {
+        let known = self.variables.clone();
+        let [s3, aws] =
+            ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(|name| &self.variables[name]);
+        let function = function(move |name| known.get(name).cloned(), s3, aws);
+        send(function.await, request).await
+    }
+
+    /// A delivery that tells of an object of the origin; returns its id.
+    async fn told_of(&self, key: &str) -> String {
+        let bucket = json!({"name": "origin", "ownerIdentity": {"principalId": "mcs1"}});
+        let record = json!({"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": bucket, "object": {"key": key}}});
+        let body = json!({"Records": [record]}).to_string();
+        let request = Request::post(format!("/hooks/vk/{}", SECRETS[3]));
+        let answer = self.asked(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["delivery"].as_str().unwrap().to_owned()
     }
 
     /// Everything of the origin is mirrored, and looks some hours old.

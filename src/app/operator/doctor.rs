@@ -7,6 +7,7 @@ use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
 use crate::clients::queue::Depth;
 use crate::domain::event::{MeasurementRef, bucket_of};
+use crate::domain::session::{SessionKey, TOKEN_MIN};
 use crate::domain::source::Source;
 use crate::domain::source::intdash::IntdashSource;
 use crate::domain::source::s3::S3Source;
@@ -176,6 +177,22 @@ impl App {
                 "there is no source of this name",
                 "a misspelt name leaves the source that is meant without them",
             ));
+        }
+        // Without a state bucket there is nothing to look at.
+        if self.state.is_some() {
+            tell(match secrets.inbox_token().map(SessionKey::of) {
+                Some(Some(_)) => Check::pass("inbox", "has its token"),
+                Some(None) => Check::fail(
+                    "inbox",
+                    format!("its token has fewer than {TOKEN_MIN} characters"),
+                    "/inbox answers 500 until it has a long random one",
+                ),
+                None => Check::warn(
+                    "inbox",
+                    "it has no token",
+                    "/inbox answers 500: put {\"inbox\": {\"token\": …}} into the secrets, long and random",
+                ),
+            });
         }
         for (name, source) in &self.sources {
             let what = format!("source {name}: secrets");

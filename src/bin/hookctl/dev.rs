@@ -6,20 +6,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::map_request;
 use clap::Args;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 
 use hookwork::app::App;
 use hookwork::clients::Aws;
-use hookwork::config::Config;
+use hookwork::domain::session::TOKEN_MIN;
 use hookwork::http::Peer;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::Intdash;
@@ -28,24 +28,30 @@ use hookwork::twin::sender::{Handshake, Hook, Report};
 use hookwork::twin::topic::{Notice, Topic};
 
 use crate::print::{Printer, Row};
+use audits::Audits;
 use script::{Script, tells_of_an_outcome};
+use settings::Settings;
 use storage::Storage;
 
+mod audits;
 mod demo;
 mod hints;
 mod script;
+mod settings;
 mod storage;
 mod tap;
 
 const PROJECT: &str = "mcs0000000000";
 const ORIGIN: &str = "origin";
 const BACKUP: &str = "backup";
+const STATE: &str = "state";
 const REGION: &str = "us-east-1";
 const ACCESS_KEY: &str = "local";
 const SECRET_KEY: &str = "local";
 const TOPIC_ARN: &str = "arn:aws:sns:us-east-1:000000000000:notices";
 const INTDASH_SECRET: &str = "local-secret-of-exactly-32-chars";
 const INTDASH_TOKEN: &str = "local-api-token";
+const INBOX_TOKEN: &str = "local-inbox-token";
 /// How long the servers may take to finish what they have begun.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
@@ -69,6 +75,19 @@ pub(crate) struct Options {
     /// A program that is called for every outcome, without a shell: PROGRAM bucket key copy|delete
     #[arg(long, value_name = "PROGRAM")]
     script: Option<PathBuf>,
+    /// What opens the inbox
+    #[arg(long, env = "INBOX_TOKEN", default_value = INBOX_TOKEN, hide_env_values = true, value_parser = inbox_token)]
+    inbox_token: String,
+    /// Writes the settings to a file, for the other commands: hookctl --settings FILE tail
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+fn inbox_token(text: &str) -> Result<String, String> {
+    if text.chars().count() < TOKEN_MIN {
+        return Err(format!("expected {TOKEN_MIN} characters or more"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Runs until every step is shown (`--once`) or until it is interrupted.
@@ -80,6 +99,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let script = options.script.as_deref().map(Script::find).transpose()?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = JoinSet::new();
+    let mut audits = Audits::asked_for()?;
     let session = async {
         let mut local = Local::start(options, &mut servers, &stopping).await?;
         let following = script.map(|script| script.follow(&local.topic, printer));
@@ -89,8 +109,11 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
             following.catch_up(&local.topic, SCRIPT_PATIENCE).await;
         }
         if !options.once {
-            hints::print(&local, &printer);
-            local.watch(&printer).await;
+            // So that the page has something to show of the mirror.
+            audits::run(&local.app, &printer).await;
+            hints::print(&local, options, &printer);
+            let app = Arc::clone(&local.app);
+            tokio::join!(local.watch(&printer), audits.run(&app, &printer));
         }
         Ok(wrong)
     };
@@ -116,6 +139,8 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
 struct Local {
     url: String,
     s3_url: String,
+    app: Arc<App>,
+    inbox_token: String,
     http: reqwest::Client,
     storage: Storage,
     topic: Topic,
@@ -152,7 +177,7 @@ impl Local {
         let intdash_url = url_of(&intdash_side)?;
         let topic_url = url_of(&topic_side)?;
 
-        let store = s3::Store::new(&[ORIGIN, BACKUP]);
+        let store = s3::Store::new(&[ORIGIN, BACKUP, STATE]);
         let changes = store.watch();
         let stop = stopped(stopping);
         servers.spawn(async move {
@@ -168,10 +193,20 @@ impl Local {
         servers.spawn(intdash.serve(intdash_side, stopped(stopping)));
 
         let hook = Hook::new(PROJECT, ORIGIN, &format!("{url}/hooks/vk"));
-        let config = settings(&hook.url, &s3_url, &intdash_url, options.script.is_some())?;
-        let app = App::new(config, aws_settings(&s3_url, &topic_url).await);
+        let settings = Settings {
+            vk_url: &hook.url,
+            s3_url: &s3_url,
+            intdash_url: &intdash_url,
+            topic_url: &topic_url,
+            inbox_token: &options.inbox_token,
+            notify: options.script.is_some(),
+        };
+        if let Some(file) = &options.write {
+            settings.write(file)?;
+        }
+        let app = App::new(settings.config()?, Aws::local(&s3_url, &topic_url).await);
         let (rows_in, rows) = mpsc::unbounded_channel();
-        let router = tap::tapped(hookwork::http::router(app), rows_in);
+        let router = tap::tapped(hookwork::http::router(Arc::clone(&app)), rows_in);
         let stop = stopped(stopping);
         servers.spawn(async move {
             let router = router.layer(map_request(peer));
@@ -186,6 +221,8 @@ impl Local {
             storage: Storage::new(&s3_url),
             url,
             s3_url,
+            app,
+            inbox_token: options.inbox_token.clone(),
             http: reqwest::Client::new(),
             mails: topic.subscribe(),
             topic,
@@ -223,10 +260,12 @@ impl Local {
         );
         printer.detail("function", &self.url);
         let buckets = format!(
-            "{}   buckets {ORIGIN} and {BACKUP}, any access key",
+            "{}   buckets {ORIGIN} and {BACKUP}, and {STATE} for what the function notes; any access key",
             self.s3_url
         );
         printer.detail("S3", &buckets);
+        let inbox = format!("{}/inbox   token {}", self.url, self.inbox_token);
+        printer.detail("inbox", &inbox);
         printer.heading("What it does");
     }
 
@@ -266,34 +305,6 @@ impl Local {
             }
         }
     }
-}
-
-/// The function's settings, read from names and values like its environment.
-fn settings(vk_url: &str, s3_url: &str, intdash_url: &str, notify: bool) -> Result<Config> {
-    let sources = json!({
-        "vk": {
-            "kind": "s3", "flavor": "vk", "endpoint": s3_url, "region": REGION,
-            "buckets": {format!("{PROJECT}/{ORIGIN}"): {"notify": notify}}, "url": vk_url,
-        },
-        "intdash": {"kind": "intdash", "url": intdash_url},
-    });
-    let secrets = json!({
-        "vk": {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY},
-        "intdash": {"secrets": [INTDASH_SECRET], "api_token": INTDASH_TOKEN},
-    });
-    Config::from_lookup(|name| match name {
-        "SOURCES" => Some(sources.to_string()),
-        "SECRETS" => Some(secrets.to_string()),
-        "BACKUP_BUCKET" => Some(BACKUP.to_owned()),
-        "SNS_TOPIC_ARN" => Some(TOPIC_ARN.to_owned()),
-        _ => None,
-    })
-    .context("the local settings are wrong")
-}
-
-/// Where the function finds its storage and its topic. Nothing here asks for a secret by name.
-async fn aws_settings(s3_url: &str, topic_url: &str) -> Aws {
-    Aws::local(s3_url, topic_url).await
 }
 
 /// A listener on loopback. `variable` names what to change when the port is taken.

@@ -16,8 +16,10 @@ mod doctor;
 mod letters;
 mod print;
 mod register;
+mod replay;
 mod settings;
 mod sign;
+mod tail;
 
 /// Something was found, or is left to do.
 const FOUND: u8 = 1;
@@ -62,6 +64,10 @@ enum Command {
     Register(register::Command),
     /// Print a delivery as its sender would make it, as a line of curl
     Sign(sign::Options),
+    /// Print deliveries as they come, and what becomes of them
+    Tail(tail::Options),
+    /// Receive a delivery again, or post it to a handler of your own
+    Replay(replay::Options),
     /// Run everything on this machine, offline, in one process: first show that it works, then stay up to be tried
     Dev(dev::Options),
     /// Print a shell's completions
@@ -100,6 +106,8 @@ async fn main() -> ExitCode {
         Command::DeadLetters(command) => letters::run(&command).await,
         Command::Register(command) => register::run(&command).await,
         Command::Sign(options) => sign::run(&options).await,
+        Command::Tail(options) => tail::run(&options).await,
+        Command::Replay(options) => replay::run(&options).await,
         Command::Dev(options) => dev::run(&options).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();

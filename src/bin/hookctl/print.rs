@@ -114,6 +114,11 @@ impl Printer {
         self.paint("2", text)
     }
 
+    /// Text that is good news, or bad.
+    pub(crate) fn tinted(&self, good: bool, text: &str) -> String {
+        self.paint(if good { "32" } else { "31" }, text)
+    }
+
     /// A detail below a step, a heading or nothing.
     pub(crate) fn detail(&self, label: &str, text: &str) {
         let label = self.paint("2", &format!("{label:<LABEL_WIDTH$}"));
@@ -176,7 +181,7 @@ impl Printer {
     }
 
     /// `text` in at most `room` characters, its two ends kept.
-    fn shorten(&self, text: &str, room: usize) -> String {
+    pub(crate) fn shorten(&self, text: &str, room: usize) -> String {
         let length = text.chars().count();
         if length <= room {
             return text.to_owned();

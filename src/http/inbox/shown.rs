@@ -24,7 +24,9 @@ pub(super) fn page(page: &Page) -> Value {
     json!({"deliveries": rows, "before": page.before, "searched": page.searched, "calls": page.calls})
 }
 
-fn row(row: &Row) -> Value {
+/// A delivery as the list of the inbox has it.
+#[must_use]
+pub fn row(row: &Row) -> Value {
     let facts = row.facts.as_ref();
     let attempted = row.attempts.iter().map(|attempt| attempt.jobs).max();
     json!({

@@ -73,6 +73,7 @@ async fn passes_where_all_is_well() {
         "state state: lists",
         "queue: 0 jobs wait",
         "dead letters: none",
+        "inbox: it has no token",
     ] {
         assert!(
             said.iter().any(|said| said.contains(expected)),
@@ -87,6 +88,29 @@ async fn passes_where_all_is_well() {
     assert_eq!(site.store.keys("origin").len(), 1);
     let ran = site.run(&["doctor"]).await;
     assert!(ran.out.contains("pass  queue: 0 jobs wait"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn says_whether_the_inboxs_token_opens_it() {
+    let mut site = complete().await;
+    for (token, expected) in [
+        ("short", ("fail", "its token has fewer than 16 characters")),
+        ("long enough for anybody", ("pass", "has its token")),
+    ] {
+        let mut secrets: Value = serde_json::from_str(&site.variables["SECRETS"]).unwrap();
+        secrets["inbox"] = json!({"token": token});
+        site.set("SECRETS", &secrets.to_string());
+        let (_, checks) = examined(&site, &[]).await;
+        let said: Vec<_> = checks
+            .iter()
+            .filter(|(_, said)| said.contains("inbox"))
+            .collect();
+        let [(verdict, said)] = &said[..] else {
+            panic!("{checks:?}")
+        };
+        assert_eq!(verdict, expected.0);
+        assert!(said.contains(expected.1) && !said.contains(token), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use super::storage::Object;
 use super::{BACKUP, INTDASH_SECRET, Local, ORIGIN};
 use crate::print::{Printer, bytes};
 
+mod inbox;
+
 /// How long a step may wait for what must follow from it.
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -71,6 +73,10 @@ pub(super) async fn run(local: &mut Local, printer: &Printer) -> usize {
     let step = Box::pin(wrong_signature(local));
     steps
         .show("A delivery with a wrong signature is refused", step)
+        .await;
+    let step = Box::pin(inbox::has_it_all(local));
+    steps
+        .show("All of it is in the inbox, with what became of it", step)
         .await;
     printer.line("");
     match steps.wrong {

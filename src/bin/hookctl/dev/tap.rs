@@ -19,14 +19,15 @@ use crate::print::Row;
 /// As much of a body as is kept to say what it was.
 const HEARD_BYTES: usize = 64 * 1024;
 
-/// `router`, with every request but pings told to `rows`.
+/// `router`, with every request that is a delivery told to `rows`.
 pub(super) fn tapped(router: Router, rows: UnboundedSender<Row>) -> Router {
     router.layer(from_fn_with_state(rows, tap))
 }
 
 async fn tap(State(rows): State<UnboundedSender<Row>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    if path == "/ping" {
+    // Who looks delivers nothing, and a page that is open looks each second.
+    if path == "/ping" || path == "/inbox" || path.starts_with("/inbox/") {
         return next.run(request).await;
     }
     let started = Instant::now();
@@ -75,10 +76,15 @@ pub(super) fn time_of_day(time: SystemTime) -> String {
     format!("{hours:02}:{minutes:02}:{:02}Z", seconds % 60)
 }
 
+/// Of which source; never what comes after it, which may be its secret.
 fn source(path: &str) -> String {
-    match path.strip_prefix("/hooks/") {
-        Some(rest) => rest.split('/').next().unwrap_or(rest).to_owned(),
-        None => path.to_owned(),
+    let first = |rest: &str| rest.split('/').next().unwrap_or(rest).to_owned();
+    if let Some(rest) = path.strip_prefix("/hooks/") {
+        first(rest)
+    } else if let Some(rest) = path.strip_prefix("/in/") {
+        format!("in/{}", first(rest))
+    } else {
+        path.to_owned()
     }
 }
 
@@ -155,6 +161,7 @@ mod tests {
         assert_eq!(outcome(StatusCode::UNAUTHORIZED, b"no"), "unauthorized");
         assert_eq!(source("/hooks/vk/key"), "vk");
         assert_eq!(source("/webhook"), "/webhook");
+        assert_eq!(source("/in/k3v9/token"), "in/k3v9");
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 + 3_723);
         assert_eq!(time_of_day(time), "01:02:03Z");
     }
