@@ -61,6 +61,10 @@ pub fn spellings(url: &str) -> Vec<String> {
     let (host, path) = place.find('/').map_or((place, ""), |at| place.split_at(at));
     let bare = host.strip_suffix(":80").or(host.strip_suffix(":443"));
     let bare = bare.unwrap_or(host);
+    // A port of its own is part of every spelling.
+    let ported = bare.rsplit_once(':').is_some_and(|(_, port)| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
     let slashless = path.trim_end_matches('/');
     let slashed = format!("{slashless}/");
     let mut found = vec![url.to_owned()];
@@ -68,7 +72,10 @@ pub fn spellings(url: &str) -> Vec<String> {
         let query = query.unwrap_or_default();
         for scheme in ["https", "http"] {
             let own_port = if scheme == "https" { "443" } else { "80" };
-            let with_port = format!("{bare}:{own_port}");
+            let with_port = match ported {
+                true => bare.to_owned(),
+                false => format!("{bare}:{own_port}"),
+            };
             let lower = bare.to_ascii_lowercase();
             for host in [bare, &with_port, &lower] {
                 for path in [slashless, &slashed, path] {
@@ -252,6 +259,12 @@ mod tests {
                 "{expected}: {found:?}"
             );
         }
+        let ported = spellings("http://127.0.0.1:8080/w");
+        assert!(ported.contains(&"https://127.0.0.1:8080/w/".to_owned()));
+        assert!(
+            ported.iter().all(|url| !url.contains(":8080:")),
+            "{ported:?}"
+        );
         assert!(spellings("http://test.com").contains(&"http://test.com/".to_owned()));
         assert_eq!(spellings("nonsense"), ["nonsense"]);
     }

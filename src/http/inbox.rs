@@ -112,7 +112,13 @@ async fn at_the_door(State(inbox): State<Arc<Inbox>>, request: Request, next: Ne
     };
     // What strangers ask for is not repeated.
     let path = let_in.then_some(path);
-    tracing::info!(%method, path, status = response.status().as_u16(), "inbox");
+    let status = response.status();
+    if reads && status.is_success() {
+        // The page asks each second.
+        tracing::debug!(%method, path, status = status.as_u16(), "inbox");
+    } else {
+        tracing::info!(%method, path, status = status.as_u16(), "inbox");
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
