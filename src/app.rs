@@ -206,7 +206,7 @@ impl App {
         // That all of it is in the queue goes without saying, unless somebody asked for it.
         let tells = by == By::Replay || reports.iter().any(|job| job.outcome != "queued");
         if tells {
-            let recording = self.attempted(id, by, began, reports);
+            let recording = self.attempted(id, by, cause.again, began, reports);
             if timeout_at(deadline + RECORDING, recording).await.is_err() {
                 self.metrics.unrecorded();
                 tracing::error!(delivery.id = %id, "an attempt was not recorded: there was no time left");

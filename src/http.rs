@@ -212,7 +212,10 @@ async fn receive(
             let answer = json!({"delivery": id.to_string(), "error": cause});
             // What is secret in its URL is not known: it has not been looked at.
             (delivery.url, delivery.query) = (None, None);
-            let recorded = app.refuse_unread(&source, &delivery, cause).await;
+            let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+            let recorded = app
+                .refuse_unread(&source, &delivery, too_large, cause)
+                .await;
             let cause = Some(cause.to_owned());
             (None, false, cause, recorded, as_json(status, &answer))
         }

@@ -137,7 +137,7 @@ async fn answered(
         }
         Invocation::Told(Told::Replay { delivery }) => {
             let id = DeliveryId(delivery);
-            let count = app.replay(id, trace, all_its_time()).await?;
+            let count = app.replay_proven(id, trace, all_its_time()).await?;
             Ok(Response::Told { count })
         }
     }

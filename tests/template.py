@@ -764,7 +764,7 @@ class Door(unittest.TestCase):
 
     def test_logs_in_are_throttled_by_a_route_of_their_own_in_both_modes(self):
         (stage,) = of_type("AWS::ApiGatewayV2::Stage", TRANSLATED).values()
-        self.assertEqual(stage["Properties"]["RouteSettings"], {"POST /inbox/api/login": {"ThrottlingRateLimit": 1, "ThrottlingBurstLimit": 5}})
+        self.assertEqual(stage["Properties"]["RouteSettings"], {"POST /inbox/api/login": {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 50}})
         # A setting of a route that is not there would stop the deployment.
         for queued in (True, False):
             self.assertIn("POST /inbox/api/login", self.routes(queued))

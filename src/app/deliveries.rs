@@ -13,7 +13,7 @@ use crate::domain::reconcile::Condition;
 use crate::domain::record::{Record, Told};
 use crate::domain::redact::Known;
 use crate::domain::scheme::Named;
-use crate::domain::source::{Message, Proof, is_endpoint};
+use crate::domain::source::{Message, Proof, Source, is_endpoint};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::mirror::Mirrored;
@@ -95,22 +95,37 @@ impl App {
         Received::new(Err(refusal), recorded)
     }
 
-    /// Records a delivery whose body was not read.
-    pub async fn refuse_unread(&self, source: &str, delivery: &Delivery, reason: &str) -> bool {
-        let known = Known::default();
+    /// Records a delivery whose body was not read: it was too long, or broke off.
+    pub async fn refuse_unread(
+        &self,
+        source: &str,
+        delivery: &Delivery,
+        too_large: bool,
+        reason: &str,
+    ) -> bool {
+        let known = Known {
+            header: self.sources.get(source).and_then(Source::secret_header),
+            ..Known::default()
+        };
+        let verdict = if too_large {
+            Verdict::TooLarge
+        } else {
+            Verdict::Malformed
+        };
         let told = Told {
             same: String::new(),
-            ..Told::refused(Verdict::TooLarge, reason.to_owned(), delivery)
+            ..Told::refused(verdict, reason.to_owned(), delivery)
         };
         let source = Some(source).filter(|source| self.knows(source));
         self.record(source, delivery, &known, told).await
     }
 
-    /// Records an attempt at jobs of a delivery that is over.
+    /// Records an attempt at jobs of a delivery that is over; `again` where it may not have been the first.
     pub(super) async fn attempted(
         &self,
         delivery: DeliveryId,
         by: By,
+        again: bool,
         began: Instant,
         jobs: Vec<JobReport>,
     ) {
@@ -120,7 +135,10 @@ impl App {
         let facts = attempt.facts();
         let wanted = match self.recording {
             Recording::All => true,
-            Recording::Failures => matches!(facts.outcome, "failed" | "dead"),
+            // What is done after a failure tells that it is mended.
+            Recording::Failures => {
+                again || by == By::Replay || matches!(facts.outcome, "failed" | "dead")
+            }
             Recording::Nothing => false,
         };
         // What we began ourselves is no delivery; its jobs are in the log.
@@ -194,6 +212,25 @@ impl App {
         }
     }
 
+    /// The same of what was proven when it came. Whoever works behind the queue does not have what senders prove themselves by.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub async fn replay_proven(
+        self: &Arc<Self>,
+        id: DeliveryId,
+        trace: Option<Trace>,
+        deadline: Instant,
+    ) -> Result<u64, Unreplayed> {
+        let found = self.find(id).await.map_err(Unreplayed::Failed)?;
+        let record = found.and_then(|found| found.record);
+        if record.is_some_and(|record| !record.told.verdict.is_proven()) {
+            let why = "it was never proven: the inbox can have it received again, which knows the secrets";
+            return Err(Unreplayed::Never(why.to_owned()));
+        }
+        self.replay(id, trace, deadline).await
+    }
+
     /// Why a delivery cannot be received again, as far as its record tells.
     #[must_use]
     pub fn not_replayable(&self, record: &Record) -> Option<String> {
@@ -211,9 +248,6 @@ impl App {
         match told.verdict {
             Verdict::Handshake => {
                 Some("it was a handshake: there is nothing to do again".to_owned())
-            }
-            Verdict::Unknown => {
-                Some("the last segment of its URL was wrong, and is not kept".to_owned())
             }
             Verdict::TooLarge => Some("its body was not read".to_owned()),
             _ => None,

@@ -198,11 +198,17 @@ impl App {
     /// The names of a delivery's files, after the folder.
     async fn files_of(&self, state: &Bucket, id: DeliveryId) -> Result<Vec<String>, CallError> {
         let group = group(id);
-        let (files, _) = state.page(&format!("{FOLDER}{group}/"), None).await?;
-        let names = files
-            .into_iter()
-            .map(|file| format!("{group}/{}", file.key));
-        Ok(names.collect())
+        let (mut names, mut after) = (Vec::new(), None);
+        for _ in 0..LISTINGS_MAX {
+            let folder = format!("{FOLDER}{group}/");
+            let (files, last) = state.page(&folder, after.as_deref()).await?;
+            after = files.last().map(|file| file.key.clone());
+            names.extend(files.iter().map(|file| format!("{group}/{}", file.key)));
+            if last {
+                break;
+            }
+        }
+        Ok(names)
     }
 
     /// The header in which a source's sender signs, where that is of its own choice.

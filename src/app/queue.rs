@@ -138,7 +138,7 @@ impl App {
         let working = deadline.checked_sub(TELLING).unwrap_or(deadline);
         let began = Instant::now();
         let done = self.perform(readable, working).await;
-        let (mut continued, mut attempts) = (HashSet::new(), HashMap::<_, Vec<_>>::new());
+        let (mut continued, mut attempts) = (HashSet::new(), HashMap::<_, (bool, Vec<_>)>::new());
         let mut fates = Vec::new();
         for (message, job) in messages.into_iter().zip(&jobs) {
             let ended = job.as_ref().map(|(job, _)| &done[job].ended);
@@ -149,7 +149,9 @@ impl App {
             };
             if let Ok((job, cause)) = job {
                 let report = fate.told(&done[job].report);
-                attempts.entry(cause.delivery).or_default().push(report);
+                let (again, reports) = attempts.entry(cause.delivery).or_default();
+                *again |= cause.again;
+                reports.push(report);
             }
             fates.push(async move {
                 // What is not told in time comes again: better twice than never.
@@ -157,11 +159,15 @@ impl App {
                 (!matches!(settled, Ok(Ok(())))).then_some(message.id)
             });
         }
-        let recording = attempts
-            .into_iter()
-            .map(|(delivery, jobs)| self.attempted(delivery, By::Queue, began, jobs));
+        let recording = attempts.into_iter().map(|(delivery, (again, jobs))| {
+            self.attempted(delivery, By::Queue, again, began, jobs)
+        });
         let recorded = timeout_at(deadline, join_all(recording));
-        let (again, _) = tokio::join!(join_all(fates), recorded);
+        let (again, recorded) = tokio::join!(join_all(fates), recorded);
+        if recorded.is_err() {
+            self.metrics.unrecorded();
+            tracing::error!("an attempt was not recorded: there was no time left");
+        }
         again.into_iter().flatten().collect()
     }
 

@@ -1,6 +1,6 @@
 //! A delivery is received: opened, recorded, and its work done or handed over.
 
-use super::{App, missing};
+use super::{App, RECORDING, missing};
 use crate::config::Recording;
 use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::event::Event;
@@ -15,7 +15,7 @@ use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::receipt::{Receipt, Received, Refusal};
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 impl App {
     /// Receives a delivery: opens it, records it, and does what it asks for. `url_key` is the last segment of the URL after the
@@ -104,7 +104,8 @@ impl App {
         let receipt = work.await;
         let recorded = match self.recording {
             Recording::Failures if receipt.failed() > 0 => {
-                self.keep(name, delivery, known, told).await.is_ok()
+                let keeping = self.keep(name, delivery, known, told);
+                matches!(timeout_at(deadline + RECORDING, keeping).await, Ok(Ok(())))
             }
             _ => true,
         };
@@ -146,7 +147,7 @@ impl App {
     ) -> Result<Message, Refusal> {
         let secrets = self.secrets.get().await;
         let guard = secrets.of(name).and_then(|known| known.url_key.as_ref());
-        let url_key = guard.filter(|_| record.keyed).map(Secret::expose);
+        let url_key = guard.filter(|key| record.claims(key)).map(Secret::expose);
         let opened = self.admit(name, &self.sources[name], url_key, &record.delivery);
         opened.await.0
     }
@@ -207,10 +208,6 @@ fn known<'a>(
     url_key: Option<&'a str>,
     secrets: &'a Secrets,
 ) -> Known<'a> {
-    let guard = secrets.of(name).and_then(|known| known.url_key.as_ref());
-    let keyed = guard
-        .zip(url_key)
-        .is_some_and(|(key, claimed)| key.is(claimed));
     let secrets = secrets.of(name).into_iter();
     let secrets = secrets.flat_map(|known| {
         let others = [&known.url_key, &known.api_token, &known.verify_token];
@@ -220,7 +217,7 @@ fn known<'a>(
         secrets: secrets.collect(),
         header: source.secret_header(),
         segments: url_key.into_iter().collect(),
-        keyed,
+        url_key,
     }
 }
 

@@ -48,7 +48,8 @@ pub struct Delivery {
     pub headers: HeaderMap,
     /// The bytes that the sender signed: base64 of the gateway undone, nothing else changed.
     pub body: Bytes,
-    /// The URL that the sender called as far as the request context tells: `https://<domain><path>[?<query>]`.
+    /// The URL that the sender called as far as the request context tells: `https://<domain><path>[?<query>]`; without a gateway the
+    /// host that was asked for, in plain.
     pub url: Option<String>,
     /// The address that it came from, as whoever took the connection tells it; never what a header says.
     pub from: Option<IpAddr>,

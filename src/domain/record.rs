@@ -1,13 +1,15 @@
 //! A delivery as it is kept in the state bucket: a line of JSON that says what it is and what became of it at the door, and then its
 //! body, byte for byte.
 
+mod told;
+
+pub use told::{Handshake, Told};
+
 use super::delivery::{Delivery, DeliveryId};
-use super::event::Event;
-use super::forward::occurrence;
-use super::handshake::{VkChallenge, spellings};
-use super::inbox::{Facts, JobReport, TITLE_MAX, Verdict};
-use super::job::{Job, plan};
+use super::handshake::hex;
+use super::inbox::{Facts, JobReport, Verdict};
 use super::redact::Known;
+use super::signature::{Secret, sha256};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
@@ -18,34 +20,8 @@ pub const HEAD_MAX: usize = 2 << 20;
 /// So many bytes of what is planned, and of remarks, are named; the rest is counted only.
 const NAMED_MAX: usize = 256 << 10;
 
-/// What became of a delivery at the door.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// In a word.
-    pub verdict: Verdict,
-    /// Why it was refused.
-    pub reason: Option<String>,
-    /// What is to be done for it.
-    pub planned: Vec<JobReport>,
-    /// What nothing is done for, and why.
-    pub remarks: Vec<String>,
-    /// What it was answered with, where it was a handshake that signs a URL.
-    pub handshake: Option<Handshake>,
-    /// What deliveries have in common that are the same; empty where none can be.
-    pub same: String,
-}
-
-/// An answer that is the signature of a URL: of the exact spelling that was registered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Handshake {
-    /// The URL that was signed.
-    pub signed: String,
-    /// What was answered: 64 lower-case hex digits.
-    pub signature: String,
-    /// What other spellings of the URL would have been answered with: URL and signature.
-    pub spellings: Vec<(String, String)>,
-}
+/// So many bytes of a body are kept of who names no source: anybody can send it, and nobody will receive it again.
+const STRANGERS_MAX: usize = 4 << 10;
 
 /// A delivery of a source, as it is kept.
 #[derive(Clone, Debug)]
@@ -57,8 +33,9 @@ pub struct Record {
     /// Its headers in the order in which they came, by name; none where the value was left out. Bytes beyond ASCII are those of
     /// Latin-1.
     pub headers: Vec<(String, Option<String>)>,
-    /// Whether its URL had the source's `url_key`, which is not kept.
-    pub keyed: bool,
+    /// A hash of the last segment of its URL, of a delivery that was not believed: so that it can be compared with the `url_key` of
+    /// another day. The segment itself is not kept.
+    pub claimed_key: Option<String>,
     /// What became of it at the door.
     pub told: Told,
 }
@@ -79,7 +56,7 @@ struct Head {
     #[serde(default)]
     url: Option<String>,
     #[serde(default)]
-    keyed: bool,
+    claimed_key: Option<String>,
     #[serde(default)]
     verdict: Option<String>,
     #[serde(default)]
@@ -89,162 +66,14 @@ struct Head {
     #[serde(default)]
     remarks: Vec<String>,
     #[serde(default)]
+    broken: bool,
+    #[serde(default)]
     handshake: Option<Handshake>,
     #[serde(default)]
     same: String,
 }
 
 const VERSION: u32 = 2;
-
-impl Told {
-    /// Of a delivery that got no further.
-    #[must_use]
-    pub fn refused(verdict: Verdict, reason: String, delivery: &Delivery) -> Self {
-        Self {
-            reason: Some(reason),
-            ..Self::of(verdict, same(delivery))
-        }
-    }
-
-    /// Of a handshake.
-    #[must_use]
-    pub fn answered(handshake: Option<Handshake>) -> Self {
-        Self {
-            handshake,
-            ..Self::of(Verdict::Handshake, String::new())
-        }
-    }
-
-    /// Of what it says that happened.
-    #[must_use]
-    pub fn events(events: &[Event], delivery: &Delivery) -> Self {
-        let is = |of: fn(&Event) -> bool| !events.is_empty() && events.iter().all(of);
-        let verdict = if is(|event| matches!(event, Event::Malformed(_))) {
-            Verdict::Malformed
-        } else if is(|event| matches!(event, Event::Forbidden { .. })) {
-            Verdict::Forbidden
-        } else {
-            Verdict::Accepted
-        };
-        let known_again = events.iter().find_map(|event| match event {
-            Event::Forward(of) => of.occurrence.clone(),
-            Event::Measurement(of) => of.occurrence.clone(),
-            _ => None,
-        });
-        let short = |known: String| known.chars().take(16).collect();
-        let jobs = events.iter().flat_map(plan);
-        let remarks = events.iter().filter_map(remark);
-        let mut remarks: Vec<_> = remarks.collect();
-        remarks.dedup();
-        Self {
-            planned: jobs.map(|job| JobReport::planned(&job)).collect(),
-            remarks,
-            ..Self::of(verdict, known_again.map_or_else(|| same(delivery), short))
-        }
-    }
-
-    fn of(verdict: Verdict, same: String) -> Self {
-        Self {
-            verdict,
-            reason: None,
-            planned: Vec::new(),
-            remarks: Vec::new(),
-            handshake: None,
-            same,
-        }
-    }
-
-    /// What it is about, in a few words.
-    fn title(&self) -> String {
-        let first = self.planned.first().map(|job| {
-            let named = [&job.key, &job.measurement, &job.event, &job.id];
-            let named: Vec<_> = named.into_iter().flatten().map(String::as_str).collect();
-            if named.is_empty() {
-                job.job.clone()
-            } else {
-                named.join(" ")
-            }
-        });
-        let title = first
-            .or_else(|| self.reason.clone())
-            .or_else(|| self.remarks.first().cloned())
-            .unwrap_or_else(|| self.verdict.word().to_owned());
-        let more = match self.planned.len().saturating_sub(1) {
-            0 => String::new(),
-            more => format!(" (+{more})"),
-        };
-        let end = title.floor_char_boundary(TITLE_MAX - more.len());
-        format!("{}{more}", &title[..end])
-    }
-}
-
-/// Of deliveries without an id: of the same method, with the same bytes.
-fn same(delivery: &Delivery) -> String {
-    let mut same = occurrence(&[delivery.method.as_str().as_bytes(), &delivery.body]);
-    same.truncate(16);
-    same
-}
-
-/// Why nothing is done for a record.
-fn remark(event: &Event) -> Option<String> {
-    match event {
-        Event::Object(_) | Event::Measurement(_) | Event::Forward(_) => None,
-        Event::Nothing {
-            bucket,
-            key,
-            reason,
-        } => {
-            let place = [bucket, key].into_iter().flatten();
-            let place: Vec<_> = place.map(String::as_str).collect();
-            let colon = if place.is_empty() { "" } else { ": " };
-            Some(format!("{}{colon}{reason}", place.join(" ")))
-        }
-        Event::Forbidden { bucket, .. } => Some(format!("not on the allow-list: {bucket}")),
-        Event::Malformed(what) => Some(what.clone()),
-    }
-}
-
-impl JobReport {
-    /// Of a job that nobody has tried yet.
-    #[must_use]
-    pub fn planned(job: &Job) -> Self {
-        let mut report = Self::default();
-        match job {
-            Job::Mirror(of) => {
-                "mirror".clone_into(&mut report.job);
-                (report.bucket, report.key) = (Some(of.origin.clone()), Some(of.key.clone()));
-            }
-            Job::Summary(of) => {
-                "summary".clone_into(&mut report.job);
-                report.measurement = Some(of.measurement.clone());
-            }
-            Job::Audit(of) => {
-                "audit".clone_into(&mut report.job);
-                report.bucket = Some(of.origin.clone());
-            }
-            Job::Forward(of) => {
-                "forward".clone_into(&mut report.job);
-                (report.event, report.id) = (of.event.clone(), of.id.clone());
-            }
-        }
-        report
-    }
-}
-
-impl Handshake {
-    /// Of VK's challenge and the URL that was signed. Secrets of the URL are left out of what is told.
-    #[must_use]
-    pub fn new(challenge: &VkChallenge, url: &str, known: &Known<'_>) -> Self {
-        let others = spellings(url).into_iter().skip(1);
-        Self {
-            signed: known.url(url),
-            signature: challenge.sign(url),
-            spellings: others
-                .map(|other| (known.url(&other), challenge.sign(&other)))
-                .collect(),
-        }
-    }
-}
 
 impl Record {
     /// Of a delivery, without what is a secret in it.
@@ -256,18 +85,36 @@ impl Record {
             (name.to_string(), kept.then(latin))
         });
         let headers: Vec<_> = headers.collect();
+        let unproven = known.url_key.filter(|_| !told.verdict.is_proven());
+        let claimed_key = unproven.map(|key| hashed(delivery.id, key));
         let mut delivery = delivery.clone();
         delivery.headers = kept(&headers).unwrap_or_default();
         delivery.url = delivery.url.map(|url| known.url(&url));
         // The URL has it, without its secrets.
         delivery.query = None;
+        let mut told = told;
+        if source.is_none() && delivery.body.len() > STRANGERS_MAX {
+            let all = delivery.body.len();
+            told.remarks.push(format!(
+                "the first {STRANGERS_MAX} of its {all} bytes are kept: it was of no source"
+            ));
+            delivery.body.truncate(STRANGERS_MAX);
+        }
         Self {
             source: source.map(ToOwned::to_owned),
             delivery,
             headers,
-            keyed: known.keyed,
+            claimed_key,
             told,
         }
+    }
+
+    /// Whether the last segment of its URL was this key.
+    #[must_use]
+    pub fn claims(&self, key: &Secret) -> bool {
+        let claimed = self.claimed_key.as_deref();
+        claimed
+            .is_some_and(|claimed| Secret::new(&hashed(self.delivery.id, key.expose())).is(claimed))
     }
 
     /// What a list says of it.
@@ -308,11 +155,12 @@ impl Record {
             from: of.from.map(|from| from.to_string()),
             headers: self.headers.clone(),
             url: of.url.clone(),
-            keyed: self.keyed,
+            claimed_key: self.claimed_key.clone(),
             verdict: Some(told.verdict.word().to_owned()),
             reason: told.reason.clone(),
             planned: within(&told.planned, |job| job.key.as_ref().map_or(0, String::len)),
             remarks: within(&told.remarks, String::len),
+            broken: told.broken,
             handshake: told.handshake.clone(),
             same: told.same.clone(),
         };
@@ -347,12 +195,13 @@ impl Record {
             source: head.source,
             delivery,
             headers: head.headers,
-            keyed: head.keyed,
+            claimed_key: head.claimed_key,
             told: Told {
                 verdict,
                 reason: head.reason,
                 planned: head.planned,
                 remarks: head.remarks,
+                broken: head.broken,
                 handshake: head.handshake,
                 same: head.same,
             },
@@ -368,6 +217,11 @@ fn within<T: Clone>(all: &[T], length: impl Fn(&T) -> usize) -> Vec<T> {
         left > 0
     });
     fitting.cloned().collect()
+}
+
+/// Under the delivery's id, so that equal keys do not look equal.
+fn hashed(id: DeliveryId, key: &str) -> String {
+    hex(&sha256(&[id.0.as_bytes(), key.as_bytes()]))
 }
 
 /// Headers as they were, but for those that were left out.

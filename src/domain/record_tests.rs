@@ -1,6 +1,7 @@
 //! What is kept of a delivery is read again, and no secret is kept.
 
 use super::*;
+use crate::domain::inbox::TITLE_MAX;
 use proptest::prelude::*;
 
 fn delivery(value: &[u8], body: Vec<u8>) -> Delivery {
@@ -42,7 +43,7 @@ fn known(own: &HeaderName) -> Known<'_> {
         secrets: Vec::new(),
         header: Some(own),
         segments: vec!["hunter2"],
-        keyed: true,
+        url_key: Some("hunter2"),
     }
 }
 
@@ -57,8 +58,8 @@ fn reads_the_second_version() {
         told(),
     );
     let golden = "{\"version\":2,\"delivery\":\"00000000-0000-0000-0000-000000000000\",\"source\":\"s\",\"method\":\"POST\",\"received\":1700000000,\"from\":\"192.0.2.1\",\
-        \"headers\":[[\"x-a\",\"a\"],[\"x-a\",\"again\"],[\"authorization\",null],[\"x-token\",null]],\"url\":\"https://x/hooks/s/[left out]\",\"keyed\":true,\"verdict\":\"unauthentic\",\
-        \"reason\":\"why\",\"planned\":[],\"remarks\":[],\"handshake\":null,\"same\":\"c389d784d6c787f8\"}\n{}";
+        \"headers\":[[\"x-a\",\"a\"],[\"x-a\",\"again\"],[\"authorization\",null],[\"x-token\",null]],\"url\":\"https://x/hooks/s/[left out]\",\"claimed_key\":\"1167b37003b4a35ab32d3913a4f23eb9fa0bc3a8919babf318e9f639c9843c7c\",\"verdict\":\"unauthentic\",\
+        \"reason\":\"why\",\"planned\":[],\"remarks\":[],\"broken\":false,\"handshake\":null,\"same\":\"c389d784d6c787f8\"}\n{}";
     assert_eq!(String::from_utf8(record.to_bytes()).unwrap(), golden);
     let read = Record::from_bytes(Bytes::from_static(golden.as_bytes())).unwrap();
     assert_eq!((&read.told, &read.headers), (&record.told, &record.headers));

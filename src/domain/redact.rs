@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 /// What stands in place of what was left out.
 pub const LEFT_OUT: &str = "[left out]";
 
-/// Words in the name of a header that carries a secret.
-const SECRET: [&str; 11] = [
+/// What the name of a header or of a parameter that carries a secret has in it, whatever it is joined with.
+const SECRET: [&str; 9] = [
     "authorization",
     "cookie",
     "token",
@@ -16,15 +16,17 @@ const SECRET: [&str; 11] = [
     "password",
     "passwd",
     "credential",
-    "api-key",
     "apikey",
     "session",
-    "jwt",
 ];
+/// Words that make such a name only where they stand alone: between signs, or at an end.
+const SECRET_WORDS: [&str; 6] = ["auth", "key", "pass", "pwd", "jwt", "sas"];
+/// Names that have such a word, and call a delivery by its name.
+const NO_SECRET: [&str; 2] = ["idempotency-key", "x-event-key"];
 /// Words in the name of a header that carries a signature.
 const SIGNATURE: [&str; 3] = ["signature", "hmac", "digest"];
 /// Names of parameters of a query that are no such words, and carry a secret all the same.
-const SECRET_PARAMETERS: [&str; 7] = ["key", "sig", "code", "auth", "pass", "pwd", "hash"];
+const SECRET_PARAMETERS: [&str; 3] = ["sig", "code", "hash"];
 /// Shorter secrets are not looked for inside of values: they would be found in half of all words.
 const FOUND_FROM: usize = 6;
 
@@ -33,10 +35,13 @@ fn has_any(name: &str, words: &[&str]) -> bool {
     words.iter().any(|word| name.contains(word))
 }
 
-/// Whether a header of this name carries a secret, whoever sends it.
+/// Whether a header, or a parameter, of this name carries a secret, whoever sends it.
 #[must_use]
-pub fn is_secret(header: &str) -> bool {
-    has_any(header, &SECRET)
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let alone = words.any(|word| SECRET_WORDS.contains(&word));
+    has_any(&name, &SECRET) || (alone && !NO_SECRET.contains(&name.as_str()))
 }
 
 /// Whether a header of this name carries a signature.
@@ -54,8 +59,8 @@ pub struct Known<'a> {
     pub header: Option<&'a HeaderName>,
     /// Segments of the path, decoded, that are secrets or may be.
     pub segments: Vec<&'a str>,
-    /// Whether the last segment was the source's `url_key`.
-    pub keyed: bool,
+    /// The last segment of the URL, after the source's name.
+    pub url_key: Option<&'a str>,
 }
 
 impl Known<'_> {
@@ -139,6 +144,13 @@ mod tests {
             "x-api-key",
             "x-webhook-secret",
             "x-amz-security-token",
+            "cf-webhook-auth",
+            "aeg-sas-key",
+            "x-amz-firehose-access-key",
+            "x-functions-key",
+            "x-auth",
+            "api_key",
+            "access_key",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -158,6 +170,8 @@ mod tests {
             "idempotency-key",
             "user-agent",
             "webhook-id",
+            "x-author",
+            "keyword",
         ] {
             assert!(!is_secret(name) && !is_signature(name), "{name}");
         }
@@ -171,7 +185,7 @@ mod tests {
             secrets: vec![&secret, &short],
             header: Some(&own),
             segments: Vec::new(),
-            keyed: false,
+            url_key: None,
         };
         let name = |name: &'static str| HeaderName::from_static(name);
         assert!(!known.keeps(&name("x-a"), b"is hunter2! here"));
@@ -186,7 +200,7 @@ mod tests {
             secrets: vec![&secret],
             header: None,
             segments: vec!["k e y"],
-            keyed: true,
+            url_key: None,
         };
         for (url, kept) in [
             (
@@ -203,8 +217,8 @@ mod tests {
                 "https://x/a?b=[left out]&hub.mode=subscribe&hub.verify_token=[left out]",
             ),
             (
-                "https://x/hunter2%21?hunter2!&key=1&X-Amz-Signature=0",
-                "https://x/[left out]?[left out]&key=[left out]&X-Amz-Signature=[left out]",
+                "https://x/hunter2%21?hunter2!&api_key=1&X-Amz-Signature=0",
+                "https://x/[left out]?[left out]&api_key=[left out]&X-Amz-Signature=[left out]",
             ),
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
             ("nonsense", "nonsense"),

@@ -2,6 +2,7 @@
 //! recorded can be received again.
 
 mod list;
+mod replays;
 
 use crate::events::dispatched_text;
 use crate::world::{World, created, delivery, secrets, send, vk};
@@ -94,6 +95,28 @@ async fn what_was_accepted_is_recorded_as_it_came_with_its_attempt_and_its_recei
     );
     assert!(job.fingerprint.is_some() && job.etag.is_some() && job.crc64nvme.is_some());
     assert!(job.calls >= 4 && job.lag_ms.is_some());
+}
+
+#[tokio::test]
+async fn a_key_that_a_delivery_names_twice_is_one_job_and_a_broken_record_is_told() {
+    let world = World::mirroring(json!({})).await;
+    world.put("a", "one");
+    world.deliver([created("a"), created("a")]).await;
+    let row = &world.inbox()[0];
+    assert_eq!(row.facts.as_ref().unwrap().jobs, 1);
+    assert_eq!(row.state().word(), "done");
+    let broken = json!({"eventName": "s3:ObjectCreated:Put", "s3": {}});
+    assert_eq!(world.deliver([created("a"), broken]).await.status, 500);
+    assert!(newest(&world).await.record.unwrap().told.broken);
+}
+
+#[tokio::test]
+async fn of_who_names_no_source_little_is_kept() {
+    let world = github().await;
+    world.post("/hooks/nobody", vec![b'x'; 100_000]).await;
+    let record = newest(&world).await.record.unwrap();
+    assert_eq!(record.delivery.body.len(), 4096);
+    assert!(record.told.remarks[0].contains("of its 100000 bytes"));
 }
 
 #[tokio::test]
@@ -231,6 +254,7 @@ async fn failures_only_are_recorded_or_nothing_where_the_settings_say_so() {
         Ok(1),
         "and what failed can be received again"
     );
+    assert_eq!(world.inbox()[0].state().word(), "done");
 
     let nothing = world.recording("nothing", &generic(), &knows(SECRET)).await;
     let before = world.store.keys("state").len();
@@ -242,91 +266,6 @@ async fn failures_only_are_recorded_or_nothing_where_the_settings_say_so() {
     let long = format!("\"{}\"", "a".repeat(300_000));
     assert_eq!(posted(&nothing, push(SECRET, &long)).await.status, 200);
     assert_eq!(world.store.keys("state").len(), before + 1);
-}
-
-#[tokio::test]
-async fn what_was_accepted_is_received_again_whatever_its_secret_is_today() {
-    let world = github().await;
-    world.send(push(SECRET, "{}")).await;
-    let id = world.inbox()[0].id;
-    let rotated = world
-        .recording("all", &generic(), &knows("rotated since"))
-        .await;
-    assert_eq!(replayed(&rotated, id).await, Ok(1));
-    let row = &world.inbox()[0];
-    let by: Vec<_> = row
-        .attempts
-        .iter()
-        .map(|attempt| (attempt.by, attempt.outcome))
-        .collect();
-    assert_eq!(by, [(By::Inline, "published"), (By::Replay, "published")]);
-    let kept = rotated.find(id).await.unwrap().unwrap();
-    assert_eq!(kept.record.unwrap().delivery.id, id, "the original id");
-    assert_eq!(
-        world.topic.notices()[1].attributes["delivery"],
-        id.to_string()
-    );
-}
-
-#[tokio::test]
-async fn what_was_refused_must_prove_itself_with_the_secrets_of_today() {
-    let world = github().await;
-    world
-        .send(push("given to the sender, and not to us", "{}"))
-        .await;
-    let id = world.inbox()[0].id;
-    let refused = replayed(world.app(), id).await;
-    let why = "it is refused today, too: signature or token missing or wrong".to_owned();
-    assert_eq!(refused, Err(Unreplayed::Never(why)));
-    assert!(world.topic.notices().is_empty());
-    let mended = world
-        .recording(
-            "all",
-            &generic(),
-            &knows("given to the sender, and not to us"),
-        )
-        .await;
-    assert_eq!(replayed(&mended, id).await, Ok(1));
-    assert_eq!(world.topic.notices().len(), 1);
-    assert_eq!(world.inbox()[0].state().word(), "done");
-}
-
-#[tokio::test]
-async fn a_wrong_url_key_and_a_handshake_and_a_source_that_is_gone_are_not_received_again() {
-    let world = github().await;
-    let not = async |app: &Arc<App>| {
-        let id = world.inbox()[0].id;
-        replayed(app, id).await.unwrap_err().to_string()
-    };
-    world.post("/hooks/github/wrong", "{}").await;
-    assert!(not(world.app()).await.contains("last segment"));
-    world.post("/hooks/nobody", "{}").await;
-    assert!(not(world.app()).await.contains("no source"));
-    world.send(push(SECRET, "{}")).await;
-    let other = json!({"other": {"kind": "generic", "verify": "none"}});
-    let other = world.recording("all", &other, &json!({})).await;
-    assert!(
-        not(&other)
-            .await
-            .contains("source github, which is no more")
-    );
-}
-
-#[tokio::test]
-async fn an_address_that_is_not_let_in_is_recorded_and_guessed_keys_stay_guesses() {
-    let sources =
-        json!({"github": {"kind": "generic", "verify": "github", "from": ["192.0.2.0/24"]}});
-    let world = World::with_state(|_, _| (sources, knows(SECRET))).await;
-    assert_eq!(world.send(push(SECRET, "{}")).await.status, 403);
-    let record = newest(&world).await.record.unwrap();
-    assert_eq!(
-        (record.told.verdict, record.keyed),
-        (Verdict::Forbidden, false)
-    );
-    // Whoever could not show the key then does not have it now.
-    let open = world.recording("all", &generic(), &knows(SECRET)).await;
-    let not = replayed(&open, world.inbox()[0].id).await.unwrap_err();
-    assert_eq!(not.to_string(), "it is refused today, too: no such source");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::domain::trace::Trace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Removals that wait for a human.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Held {
     pub removals: u64,
     /// Since when, in seconds since 1970.
     pub since: i64,
+    /// The audit that found them: who decides has seen what this one held, and no other.
+    pub run: Uuid,
     /// The files that name them, with how many each has.
     files: Vec<(String, u64)>,
 }
@@ -140,12 +143,16 @@ impl App {
     pub async fn decide(
         self: &Arc<Self>,
         of: &OriginRef,
+        run: Uuid,
         decision: Decision,
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<u64, String> {
         let held = self.held_of(of).await?;
         let held = held.ok_or("nothing is held of this bucket any more")?;
+        if held.run != run {
+            return Err("another audit has held others since: look at these first".to_owned());
+        }
         if decision == Decision::Approve {
             return self.release(of, trace, deadline).await;
         }
@@ -230,6 +237,7 @@ impl App {
         Ok(since.map(|since| Held {
             removals: left.iter().map(|(.., count)| count).sum(),
             since: since.min(now()),
+            run: run.id,
             files: left
                 .iter()
                 .map(|(_, name, count)| ((*name).clone(), *count))

@@ -1,6 +1,6 @@
 //! The list: files of a listing joined into a row a delivery, narrowed by a filter.
 
-use super::{AttemptFacts, Facts, Verdict, delivery_of, made};
+use super::{AttemptFacts, By, Facts, Verdict, delivery_of, made};
 use crate::domain::delivery::DeliveryId;
 use crate::domain::source::is_endpoint;
 use std::collections::HashMap;
@@ -87,9 +87,13 @@ impl Row {
     #[must_use]
     pub fn state(&self) -> State {
         let planned = self.facts.as_ref().map_or(0, |facts| facts.jobs);
-        let good: usize = self.attempts.iter().map(|attempt| attempt.good).sum();
-        match (self.attempts.last(), &self.facts) {
-            (Some(last), _) if matches!(last.outcome, "failed" | "dead") => State::Failed,
+        // What was done before somebody had it received again counts no more.
+        let begun = self.attempts.iter().rposition(|it| it.by == By::Replay);
+        let round = &self.attempts[begun.unwrap_or_default()..];
+        let good: usize = round.iter().map(|attempt| attempt.good).sum();
+        let dead = round.iter().any(|attempt| attempt.outcome == "dead");
+        match (round.last(), &self.facts) {
+            (Some(last), _) if dead || last.outcome == "failed" => State::Failed,
             (Some(_), _) if good >= planned.max(1) => State::Done,
             (Some(_), _) => State::Pending,
             (None, Some(facts)) => match facts.verdict {

@@ -141,6 +141,29 @@ fn a_state_tells_what_is_still_to_come() {
         "done"
     );
     assert_eq!(state(None, &[attempt(2, &["dead"])]), "failed");
+    let dead = attempt(2, &["dead"]);
+    assert_eq!(
+        state(of(Verdict::Accepted, 2), &[dead, one.clone()]),
+        "failed"
+    );
+    let again = |outcome: &str| {
+        let mut again = attempt(5, &[outcome]);
+        again.by = By::Replay;
+        again
+    };
+    let done = of(Verdict::Accepted, 1);
+    assert_eq!(
+        state(done.clone(), &[one.clone(), again("queued")]),
+        "pending"
+    );
+    assert_eq!(
+        state(done.clone(), &[one.clone(), again("queued"), one.clone()]),
+        "done"
+    );
+    assert_eq!(
+        state(done, &[attempt(1, &["dead"]), again("copied")]),
+        "done"
+    );
     let mut endpoint = facts(Verdict::Accepted, 0);
     endpoint.source = Some("in/abc".to_owned());
     assert_eq!(state(Some(endpoint), &[]), "recorded");

@@ -2,6 +2,7 @@
 
 use super::{COOKIE, Inbox, error, locked};
 use crate::domain::session::SESSION_LASTS;
+use crate::http::base::base;
 use crate::http::credentials::text;
 use crate::http::{Arrival, Peer};
 use axum::body::Bytes;
@@ -50,8 +51,12 @@ pub(super) async fn logout(parts: Parts) -> Response {
 
 fn with_cookie(parts: &Parts, value: &str, max_age: u64) -> Response {
     let secure = if in_plain(parts) { "" } else { "; Secure" };
+    // Behind a named stage the page is below it.
+    let base = base(&parts.headers, &parts.extensions);
+    let stage = base.and_then(|base| Some(url::Url::parse(&base).ok()?.path().to_owned()));
+    let stage = stage.as_deref().unwrap_or_default().trim_end_matches('/');
     let cookie = format!(
-        "{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/inbox; Max-Age={max_age}{secure}"
+        "{COOKIE}={value}; HttpOnly; SameSite=Strict; Path={stage}/inbox; Max-Age={max_age}{secure}"
     );
     let cookie: HeaderValue = cookie.try_into().expect("plain text");
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use url::form_urlencoded;
+use uuid::Uuid;
 
 /// Keys of held removals that are shown.
 const KEYS_MAX: usize = 1_000;
@@ -25,6 +26,7 @@ const KEYS_MAX: usize = 1_000;
 struct Decided {
     source: String,
     bucket: String,
+    run: Uuid,
     decision: Word,
 }
 
@@ -76,8 +78,7 @@ async fn decide(
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    const EXPECTED: &str =
-        "expected {\"source\":\"…\",\"bucket\":\"…\",\"decision\":\"approve\"} or \"reject\"";
+    const EXPECTED: &str = "expected {\"source\":\"…\",\"bucket\":\"…\",\"run\":\"…\",\"decision\":\"approve\"} or \"reject\"";
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return error(rejection.status(), EXPECTED),
@@ -85,6 +86,7 @@ async fn decide(
     let Ok(Decided {
         source,
         bucket,
+        run,
         decision,
     }) = serde_json::from_slice(&body)
     else {
@@ -97,7 +99,7 @@ async fn decide(
     let origin = bucket;
     let of = OriginRef { source, origin };
     let (trace, deadline) = super::time_for(parts);
-    match inbox.app.decide(&of, decision, trace, deadline).await {
+    match inbox.app.decide(&of, run, decision, trace, deadline).await {
         Ok(removals) => as_json(StatusCode::OK, &json!({ "removals": removals })),
         Err(why) => error(StatusCode::CONFLICT, &why),
     }

@@ -47,7 +47,7 @@ pub(super) fn detail(app: &App, found: &Found) -> Value {
     let mut room = LISTS_MAX;
     let history = found.attempts.iter().rev().map(|attempt| {
         let jobs = attempt.jobs.iter().map(|job| json!(job));
-        json!({"at": instant(made(attempt.id)), "by": attempt.by, "ms": attempt.ms, "jobs": within(jobs, &mut room)})
+        json!({"at": instant(made(attempt.id)), "by": attempt.by, "ms": attempt.ms, "lag_ms": attempt.facts().lag_ms, "jobs": within(jobs, &mut room)})
     });
     // The newest attempts have the room; the oldest is first.
     let mut history: Vec<_> = history.collect();
@@ -106,6 +106,7 @@ fn status(record: &Record, attempts: &[Attempt]) -> StatusCode {
     let inline = attempts.iter().find(|attempt| attempt.by == By::Inline);
     let undone = |job: &JobReport| matches!(job.outcome.as_str(), "failed" | "unfinished");
     match record.told.verdict {
+        Verdict::Accepted if record.told.broken => StatusCode::INTERNAL_SERVER_ERROR,
         Verdict::Accepted if inline.is_some_and(|inline| inline.jobs.iter().any(undone)) => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -181,7 +182,7 @@ fn origin(of: &OriginState) -> Value {
         })
     });
     let held = of.held.as_ref();
-    let held = held.map(|held| json!({"removals": held.removals, "since": at(held.since)}));
+    let held = held.map(|held| json!({"removals": held.removals, "since": at(held.since), "run": held.run.to_string()}));
     json!({"source": of.origin.source, "bucket": of.origin.origin, "audit": audit, "held": held})
 }
 

@@ -180,11 +180,11 @@ async fn what_is_held_is_told_and_decided_on() {
         desk.world.remove(key);
     }
     let path = "/inbox/api/mirror/held?source=vk&bucket=mcs1/origin";
-    let decide = async |decision: &str| {
+    let decide = async |run: &Value, decision: &str| {
         desk.call(
             "POST",
             "/inbox/api/mirror/held",
-            json!({"source": "vk", "bucket": "mcs1/origin", "decision": decision}),
+            json!({"source": "vk", "bucket": "mcs1/origin", "run": run, "decision": decision}),
         )
         .await
     };
@@ -216,8 +216,15 @@ async fn what_is_held_is_told_and_decided_on() {
             desk.read(path).await,
             json!({"keys": ["a", "b"], "removals": 2})
         );
-        assert_eq!(decide("maybe").await.status, 400);
-        let decided = decide(decision).await;
+        let run = &origin["held"]["run"];
+        assert_eq!(decide(run, "maybe").await.status, 400);
+        let another = json!(uuid::Uuid::now_v7());
+        assert_eq!(
+            decide(&another, decision).await.status,
+            409,
+            "what nobody has seen is not decided on"
+        );
+        let decided = decide(run, decision).await;
         assert_eq!(
             (decided.status, decided.json()),
             (200, json!({"removals": 2}))
@@ -225,7 +232,7 @@ async fn what_is_held_is_told_and_decided_on() {
         assert_eq!(store.keys("backup").len(), left, "{decision}");
         assert_eq!(desk.read(path).await, json!({"keys": [], "removals": 0}));
         assert_eq!(
-            decide(decision).await.status,
+            decide(run, decision).await.status,
             409,
             "nothing is held any more"
         );

@@ -205,6 +205,8 @@ async fn no_token_and_no_session_is_ever_logged() {
     desk.get("/inbox/api/sources").await;
     desk.send(request("GET", "/inbox", &[("cookie", &cookie)]))
         .await;
+    let nowhere = request("GET", "/inbox/api/nowhere", &[("cookie", &cookie)]);
+    desk.send(nowhere).await;
     desk.send(request("GET", "/inbox/hunter2hunter2hunter2", &[]))
         .await;
     let text = logs.text();
@@ -215,8 +217,8 @@ async fn no_token_and_no_session_is_ever_logged() {
         "{text}"
     );
     assert!(
-        text.contains("/api/sources"),
-        "who is let in is told what he asked for: {text}"
+        text.contains("/api/nowhere"),
+        "of who is let in it is told what he asked for: {text}"
     );
     for secret in [INBOX_TOKEN, "hunter2", value] {
         assert!(!text.contains(secret), "{secret} in {text}");

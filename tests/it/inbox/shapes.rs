@@ -248,7 +248,7 @@ async fn a_delivery_is_shown_in_full_without_what_is_secret_in_it() {
         json!({"s3": "s3://backup/a b", "console": "https://console.aws.amazon.com/s3/object/backup?prefix=a%20b"})
     );
     let attempt = &shown["history"][0];
-    assert_eq!(fields(attempt), ["at", "by", "jobs", "ms"]);
+    assert_eq!(fields(attempt), ["at", "by", "jobs", "lag_ms", "ms"]);
     let job = &attempt["jobs"][0];
     assert_eq!(
         (&job["outcome"], &job["copied_bytes"]),

@@ -145,7 +145,9 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
     let state = app.mirror_state().await.unwrap();
     assert!(state.origins[0].audit.is_none() && state.origins[0].held.is_none());
     assert_eq!((state.lags.len(), state.outcomes["copied"]), (2, 2));
-    let nothing = app.decide(&of, Decision::Approve, None, deadline()).await;
+    let nothing = app
+        .decide(&of, Uuid::nil(), Decision::Approve, None, deadline())
+        .await;
     assert_eq!(
         nothing,
         Err("nothing is held of this bucket any more".to_owned())
@@ -153,13 +155,15 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
     world.remove("a");
     app.tick(None, deadline()).await.unwrap();
     let held = async || app.mirror_state().await.unwrap().origins[0].held.clone();
+    let run = async || held().await.unwrap().run;
     assert_eq!(held().await.map(|held| held.removals), Some(1));
     assert_eq!(
         app.held_keys(&of, 10).await.unwrap(),
         (vec!["a".to_owned()], 1)
     );
     assert_eq!(
-        app.decide(&of, Decision::Reject, None, deadline()).await,
+        app.decide(&of, run().await, Decision::Reject, None, deadline())
+            .await,
         Ok(1)
     );
     assert!(
@@ -170,7 +174,8 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
     app.tick(None, deadline()).await.unwrap();
     assert_eq!(held().await.map(|held| held.removals), Some(1));
     assert_eq!(
-        app.decide(&of, Decision::Approve, None, deadline()).await,
+        app.decide(&of, run().await, Decision::Approve, None, deadline())
+            .await,
         Ok(1)
     );
     assert!(held().await.is_none());
