@@ -13,7 +13,7 @@ mod attempt;
 mod row;
 
 pub use attempt::{Attempt, AttemptFacts, By, JobReport, OUTCOMES};
-pub use row::{Filter, Kept, Row, State, rows};
+pub use row::{Filter, Kept, Row, State, known_status, rows};
 
 use super::delivery::DeliveryId;
 use base64::Engine as _;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
-use http::{HeaderName, HeaderValue, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
@@ -166,6 +166,10 @@ fn request(record: &Record, to: &Url) -> Result<Request<Bytes>> {
             if !is_of_the_way(name.as_str()) && !HOP_BY_HOP.contains(name) {
                 headers.append(name, HeaderValue::clone(value));
             }
+        }
+        if of.body.is_empty() && of.method == Method::POST {
+            // Some servers answer 411 without it.
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
     }
     Ok(request.body(of.body.clone())?)

@@ -9,7 +9,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use hookwork::app::App;
-use hookwork::domain::inbox::{Filter, Row};
+use hookwork::domain::inbox::{Filter, Row, known_status};
 use hookwork::domain::instant::instant;
 
 use crate::dev::interrupted;
@@ -42,11 +42,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Options {
-    /// Only of this source; - for those of none
+    /// Only of this source; in/<endpoint> for an endpoint's, - for those of none
     #[arg(long)]
     source: Option<String>,
     /// Only with this state or verdict
-    #[arg(long)]
+    #[arg(long, value_parser = |word: &str| known_status(word).map(|()| word.to_owned()))]
     status: Option<String>,
     /// Begin with so many that are there already
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(..=200))]

@@ -48,6 +48,16 @@ pub enum State {
 }
 
 impl State {
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Pending,
+        Self::Failed,
+        Self::Nothing,
+        Self::Handshake,
+        Self::Refused,
+        Self::Recorded,
+    ];
+
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -147,6 +157,21 @@ pub fn rows<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Row> {
         row.duplicate_of = (known != row.id).then_some(known);
     }
     rows
+}
+
+/// Whether a filter can ask for this status.
+///
+/// # Errors
+/// A sentence that says what can be asked for.
+pub fn known_status(word: &str) -> Result<(), String> {
+    let states = State::ALL.map(State::word);
+    let verdicts = Verdict::ALL.map(Verdict::word);
+    if states.contains(&word) || verdicts.contains(&word) {
+        return Ok(());
+    }
+    let mut known = states.to_vec();
+    known.extend(verdicts.iter().filter(|word| !states.contains(word)));
+    Err(format!("status: expected one of {}", known.join(", ")))
 }
 
 /// Which deliveries are wanted.

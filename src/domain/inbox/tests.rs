@@ -170,6 +170,19 @@ fn a_state_tells_what_is_still_to_come() {
 }
 
 #[test]
+fn a_status_that_there_is_not_is_told_with_those_that_there_are() {
+    for word in ["done", "recorded", "unauthentic", "handshake"] {
+        assert_eq!(known_status(word), Ok(()));
+    }
+    let told = known_status("rejected").unwrap_err();
+    assert!(
+        told.starts_with("status: expected one of done, pending, failed, "),
+        "{told}"
+    );
+    assert_eq!(told.matches("handshake").count(), 1);
+}
+
+#[test]
 fn an_attempt_as_a_whole_is_called_what_needs_a_look() {
     let outcome = |outcomes: &[&str]| {
         let facts = attempt(1, outcomes).facts();

@@ -5,7 +5,7 @@ use crate::app::deliveries::Unreplayed;
 use crate::app::inbox::Found;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::export::fixture;
-use crate::domain::inbox::{Filter, Row};
+use crate::domain::inbox::{Filter, Row, known_status};
 use crate::domain::instant;
 use crate::domain::record::Record;
 use crate::http::base::base;
@@ -83,7 +83,10 @@ impl Wanted {
             }
             match &*name {
                 "source" => wanted.filter.source = Some(value.into_owned()),
-                "status" => wanted.filter.status = Some(value.into_owned()),
+                "status" => {
+                    known_status(&value)?;
+                    wanted.filter.status = Some(value.into_owned());
+                }
                 "text" => wanted.filter.text = Some(value.into_owned()),
                 "after" => wanted.filter.after = time(&value)?,
                 "until" => wanted.filter.until = time(&value)?,
