@@ -85,16 +85,17 @@ $(E2E)/.installed: tests/e2e/requirements.txt
 	$(E2E)/bin/python -m pip install --quiet --requirement tests/e2e/requirements.txt
 	touch $@
 
+# hookctl as `make test` builds it: with other features all of the SDK would be built once more.
 # In a Chromium of Debian's, which root installs by itself. Nothing is asked of the network but packages.
 BROWSER := .venv/browser
 .PHONY: browser-test screenshots chromium
 
 browser-test: chromium $(BROWSER)/.installed ## The inbox's page in a real browser: every view, by keyboard, on a phone, among hostile deliveries (3 to 4 minutes)
-	cargo build --quiet --features dev --bin hookctl
+	cargo test --quiet --features dev --test it --no-run
 	HOOKCTL=$(abspath $(TARGET))/debug/hookctl $(BROWSER)/bin/python -B -m pytest -q -p no:cacheprovider --rootdir tests/browser tests/browser
 
 screenshots: chromium $(BROWSER)/.installed ## Take the README's pictures of the inbox anew, of a real run
-	cargo build --quiet --features dev --bin hookctl
+	cargo test --quiet --features dev --test it --no-run
 	HOOKCTL=$(abspath $(TARGET))/debug/hookctl $(BROWSER)/bin/python -B tests/browser/screenshots.py docs
 
 # Of axe-core's package nothing but the script is used, so that what it wants beside it is left out.
