@@ -35,7 +35,7 @@ use perform::Done;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// How long after its deadline an attempt may still be recorded: whoever waits does so for half a second longer.
 const RECORDING: Duration = Duration::from_millis(2_500);
@@ -207,10 +207,7 @@ impl App {
         let tells = by == By::Replay || reports.iter().any(|job| job.outcome != "queued");
         if tells {
             let recording = self.attempted(id, by, cause.again, began, reports);
-            if timeout_at(deadline + RECORDING, recording).await.is_err() {
-                self.metrics.unrecorded();
-                tracing::error!(delivery.id = %id, "an attempt was not recorded: there was no time left");
-            }
+            self.recorded_by(deadline + RECORDING, recording).await;
         }
         let queued = ended
             .values()

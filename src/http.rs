@@ -8,10 +8,11 @@ mod inbox;
 pub use inbox::row;
 
 use crate::app::App;
+use crate::app::deliveries::Unread;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
 use crate::domain::handshake::Answer;
 use crate::domain::trace::Trace;
-use crate::receipt::{About, Ended, Entry, Receipt, Received, Refusal};
+use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -175,66 +176,96 @@ async fn receive(
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let started = Instant::now();
     let uri = parts.uri.clone();
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let (mut delivery, trace, deadline) = arrived(parts, since_1970.unwrap_or_default());
     let id = delivery.id;
-    let trace_id = trace.clone();
-    let trace_id = trace_id.as_ref().map(Trace::id);
-    let (bytes, failed, cause, recorded, mut answer) = match body {
+    let mut account = Account::new(id, trace.clone(), &body);
+    // Where the source's name was left out of the registered URL, this is the url_key.
+    account.source = app.knows(&source).then(|| source.clone());
+    match body {
         Ok(body) => {
-            let bytes = body.len();
             delivery.body = body;
             let received = app
                 .receive(&source, key.as_deref(), delivery, trace, deadline)
                 .await;
-            let (failed, cause) = match &received.answer {
+            account.cause = match &received.answer {
                 // Of no delivery.
                 Err(Refusal::Rejected(Rejection::Method)) => {
                     return refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri);
                 }
-                Ok(_) => (false, None),
-                Err(Refusal::Rejected(rejection)) => (false, Some(rejection.to_string())),
-                Err(Refusal::Failed(error)) => (true, Some(error.to_string())),
+                Ok(_) => None,
+                Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
+                Err(Refusal::Failed(error)) => Some(error.to_string()),
             };
-            let Received {
-                answer: received,
-                recorded,
-            } = received;
-            (Some(bytes), failed, cause, recorded, answer(id, received))
+            account.close(&app, received.recorded, answer(id, received.answer))
         }
         Err(rejection) => {
-            let (status, cause) = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, "body too large"),
-                _ => (StatusCode::BAD_REQUEST, "the body broke off"),
-            };
-            let answer = json!({"delivery": id.to_string(), "error": cause});
+            let (status, why) = unread(&rejection);
             // What is secret in its URL is not known: it has not been looked at.
             (delivery.url, delivery.query) = (None, None);
-            let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
-            let recorded = app
-                .refuse_unread(&source, &delivery, too_large, cause)
-                .await;
-            let cause = Some(cause.to_owned());
-            (None, false, cause, recorded, as_json(status, &answer))
+            let recorded = app.refuse_unread(&source, &delivery, why).await;
+            account.cause = Some(why.reason().to_owned());
+            let answer = json!({"delivery": id.to_string(), "error": why.reason()});
+            account.close(&app, recorded, as_json(status, &answer))
         }
-    };
-    if !recorded {
-        let no = HeaderValue::from_static("false");
-        answer.headers_mut().insert("hookwork-recorded", no);
     }
-    let status = answer.status();
-    app.metrics().delivery(rejected(status));
-    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    // Where the source's name was left out of the registered URL, this is the url_key.
-    let source = app.knows(&source).then_some(source);
-    if failed {
-        tracing::error!(delivery.id = %id, trace = trace_id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
-    } else {
-        tracing::info!(delivery.id = %id, trace = trace_id, source, status = status.as_u16(), bytes, ms, cause, "delivery");
+}
+
+/// Why a body was not read, and the status for it.
+fn unread(rejection: &BytesRejection) -> (StatusCode, Unread) {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, Unread::TooLarge),
+        _ => (StatusCode::BAD_REQUEST, Unread::Broken),
     }
-    answer
+}
+
+/// What the log is told of a delivery.
+struct Account {
+    id: DeliveryId,
+    trace: Option<Trace>,
+    /// One that there is: what stands in the place of a name that there is not may be a secret.
+    source: Option<String>,
+    /// Of the body, if it was read.
+    bytes: Option<usize>,
+    began: Instant,
+    /// Why it was not taken.
+    cause: Option<String>,
+}
+
+impl Account {
+    /// Of one that just came.
+    fn new(id: DeliveryId, trace: Option<Trace>, body: &Result<Bytes, BytesRejection>) -> Self {
+        Self {
+            id,
+            trace,
+            source: None,
+            bytes: body.as_ref().ok().map(Bytes::len),
+            began: Instant::now(),
+            cause: None,
+        }
+    }
+
+    /// Counts and logs a delivery that is answered, and tells its sender where it was not recorded.
+    fn close(self, app: &App, recorded: bool, mut answer: Response) -> Response {
+        if !recorded {
+            let no = HeaderValue::from_static("false");
+            answer.headers_mut().insert("hookwork-recorded", no);
+        }
+        let status = answer.status();
+        app.metrics().delivery(rejected(status));
+        let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let trace = self.trace.as_ref().map(Trace::id);
+        let (id, source, bytes, cause) = (self.id, self.source, self.bytes, self.cause);
+        let status = status.as_u16();
+        // Jobs that failed have told so themselves.
+        if status >= 500 && cause.is_some() {
+            tracing::error!(delivery.id = %id, trace, source, status, bytes, ms, cause, "delivery");
+        } else {
+            tracing::info!(delivery.id = %id, trace, source, status, bytes, ms, cause, "delivery");
+        }
+        answer
+    }
 }
 
 fn as_json(status: StatusCode, answer: &Value) -> Response {

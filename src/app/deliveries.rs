@@ -21,7 +21,7 @@ use crate::receipt::{Receipt, Received, Refusal};
 use serde_json::json;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 /// Why a delivery was not received again.
@@ -33,6 +33,37 @@ pub enum Unreplayed {
     /// Something failed.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than a function is handed.
+    TooLarge,
+    /// It broke off.
+    Broken,
+}
+
+impl Unread {
+    /// In a few words.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::TooLarge => "body too large",
+            Self::Broken => "the body broke off",
+        }
+    }
+
+    pub(super) fn told(self, delivery: &Delivery) -> Told {
+        let verdict = match self {
+            Self::TooLarge => Verdict::TooLarge,
+            Self::Broken => Verdict::Malformed,
+        };
+        Told {
+            same: String::new(),
+            ..Told::refused(verdict, self.reason().to_owned(), delivery)
+        }
+    }
 }
 
 impl App {
@@ -76,6 +107,20 @@ impl App {
         kept
     }
 
+    /// Waits until this time for something to be recorded; what is not by then is given up.
+    pub(super) async fn recorded_by<T>(
+        &self,
+        until: Instant,
+        recording: impl Future<Output = T>,
+    ) -> Option<T> {
+        let recorded = timeout_at(until, recording).await.ok();
+        if recorded.is_none() {
+            self.metrics.unrecorded();
+            tracing::error!("a delivery, or an attempt, was not recorded: there was no time left");
+        }
+        recorded
+    }
+
     /// Records a delivery that was refused, or that could not be received.
     pub(super) async fn refuse(
         &self,
@@ -95,28 +140,14 @@ impl App {
         Received::new(Err(refusal), recorded)
     }
 
-    /// Records a delivery whose body was not read: it was too long, or broke off.
-    pub async fn refuse_unread(
-        &self,
-        source: &str,
-        delivery: &Delivery,
-        too_large: bool,
-        reason: &str,
-    ) -> bool {
+    /// Records a delivery whose body was not read.
+    pub async fn refuse_unread(&self, source: &str, delivery: &Delivery, why: Unread) -> bool {
         let known = Known {
             header: self.sources.get(source).and_then(Source::secret_header),
             ..Known::default()
         };
-        let verdict = if too_large {
-            Verdict::TooLarge
-        } else {
-            Verdict::Malformed
-        };
-        let told = Told {
-            same: String::new(),
-            ..Told::refused(verdict, reason.to_owned(), delivery)
-        };
         let source = Some(source).filter(|source| self.knows(source));
+        let told = why.told(delivery);
         self.record(source, delivery, &known, told).await
     }
 
@@ -164,11 +195,42 @@ impl App {
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<u64, Unreplayed> {
-        let never = |why: String| Err(Unreplayed::Never(why));
+        let record = self.kept(id).await?;
+        self.receive_again(id, record, trace, deadline).await
+    }
+
+    /// The same of what was proven when it came. Whoever works behind the queue does not have what senders prove themselves by.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub async fn replay_proven(
+        self: &Arc<Self>,
+        id: DeliveryId,
+        trace: Option<Trace>,
+        deadline: Instant,
+    ) -> Result<u64, Unreplayed> {
+        let record = self.kept(id).await?;
+        if !record.told.verdict.is_proven() {
+            let why = "it was never proven: the inbox can have it received again, which knows the secrets";
+            return Err(Unreplayed::Never(why.to_owned()));
+        }
+        self.receive_again(id, record, trace, deadline).await
+    }
+
+    async fn kept(&self, id: DeliveryId) -> Result<Record, Unreplayed> {
         let found = self.find(id).await.map_err(Unreplayed::Failed)?;
-        let Some(record) = found.and_then(|found| found.record) else {
-            return never(format!("no delivery {id} is kept"));
-        };
+        let record = found.and_then(|found| found.record);
+        record.ok_or_else(|| Unreplayed::Never(format!("no delivery {id} is kept")))
+    }
+
+    async fn receive_again(
+        self: &Arc<Self>,
+        id: DeliveryId,
+        record: Record,
+        trace: Option<Trace>,
+        deadline: Instant,
+    ) -> Result<u64, Unreplayed> {
+        let never = |why: String| Err(Unreplayed::Never(why));
         if let Some(why) = self.not_replayable(&record) {
             return never(why);
         }
@@ -210,25 +272,6 @@ impl App {
                 "{failed} of {all} jobs failed: the log and its attempt say why"
             ))),
         }
-    }
-
-    /// The same of what was proven when it came. Whoever works behind the queue does not have what senders prove themselves by.
-    ///
-    /// # Errors
-    /// As [`Self::replay`].
-    pub async fn replay_proven(
-        self: &Arc<Self>,
-        id: DeliveryId,
-        trace: Option<Trace>,
-        deadline: Instant,
-    ) -> Result<u64, Unreplayed> {
-        let found = self.find(id).await.map_err(Unreplayed::Failed)?;
-        let record = found.and_then(|found| found.record);
-        if record.is_some_and(|record| !record.told.verdict.is_proven()) {
-            let why = "it was never proven: the inbox can have it received again, which knows the secrets";
-            return Err(Unreplayed::Never(why.to_owned()));
-        }
-        self.replay(id, trace, deadline).await
     }
 
     /// Why a delivery cannot be received again, as far as its record tells.

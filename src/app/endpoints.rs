@@ -1,6 +1,7 @@
 //! Endpoints of one's own: made, listed and removed by an operator, and looked up for each delivery to one.
 
 use super::App;
+use super::deliveries::Unread;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
 use crate::domain::delivery::{Delivery, Rejection};
@@ -192,11 +193,7 @@ impl App {
         };
         let source = id.source();
         let secret = claimed.map(Secret::new);
-        let known = Known {
-            secrets: secret.iter().collect(),
-            segments: claimed.into_iter().collect(),
-            ..Known::default()
-        };
+        let known = known(claimed, secret.as_ref());
         if !claimed.is_some_and(|claimed| endpoint.opens_with(claimed)) {
             let refusal = Refusal::Rejected(Rejection::Unauthentic);
             return self.refuse(Some(&source), &delivery, &known, refusal).await;
@@ -223,6 +220,27 @@ impl App {
         Received::new(Ok(receipt), true)
     }
 
+    /// Records a delivery to an endpoint whose body was not read. Of a name that there is not, nothing is kept.
+    pub async fn take_unread(
+        &self,
+        id: &EndpointId,
+        claimed: Option<&str>,
+        delivery: &Delivery,
+        now: u64,
+        why: Unread,
+    ) -> bool {
+        match self.endpoint(id).await {
+            Ok(Some(endpoint)) if !endpoint.has_expired(now) => {
+                let secret = claimed.map(Secret::new);
+                let known = known(claimed, secret.as_ref());
+                let (source, told) = (id.source(), why.told(delivery));
+                self.record(Some(&source), delivery, &known, told).await
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        }
+    }
+
     /// The endpoint of this name, by one read at most.
     ///
     /// # Errors
@@ -243,6 +261,15 @@ impl App {
         let found = found.map(Arc::new);
         self.endpoints.insert(id, found.clone());
         Ok(found)
+    }
+}
+
+/// What is secret in a delivery with this token, whether it is the right one or not.
+fn known<'a>(claimed: Option<&'a str>, secret: Option<&'a Secret>) -> Known<'a> {
+    Known {
+        secrets: secret.into_iter().collect(),
+        segments: claimed.into_iter().collect(),
+        ..Known::default()
     }
 }
 

@@ -162,12 +162,8 @@ impl App {
         let recording = attempts.into_iter().map(|(delivery, (again, jobs))| {
             self.attempted(delivery, By::Queue, again, began, jobs)
         });
-        let recorded = timeout_at(deadline, join_all(recording));
-        let (again, recorded) = tokio::join!(join_all(fates), recorded);
-        if recorded.is_err() {
-            self.metrics.unrecorded();
-            tracing::error!("an attempt was not recorded: there was no time left");
-        }
+        let recording = self.recorded_by(deadline, join_all(recording));
+        let (again, _) = tokio::join!(join_all(fates), recording);
         again.into_iter().flatten().collect()
     }
 

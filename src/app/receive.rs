@@ -15,7 +15,7 @@ use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::receipt::{Receipt, Received, Refusal};
 use std::sync::Arc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 impl App {
     /// Receives a delivery: opens it, records it, and does what it asks for. `url_key` is the last segment of the URL after the
@@ -62,7 +62,7 @@ impl App {
                 }
             }
             Message::Events(events) => {
-                self.work_on(Some(name), &delivery, &known, events, trace, deadline)
+                self.work_on(name, &delivery, &known, events, trace, deadline)
                     .await
             }
         }
@@ -72,7 +72,7 @@ impl App {
     /// for both. Only what is longer than a notice is recorded first: it would be nowhere else.
     pub(super) async fn work_on(
         self: &Arc<Self>,
-        name: Option<&str>,
+        name: &str,
         delivery: &Delivery,
         known: &Known<'_>,
         events: Vec<Event>,
@@ -80,6 +80,7 @@ impl App {
         deadline: Instant,
     ) -> Received {
         let told = Told::events(&events, delivery);
+        let name = Some(name);
         let cause = Cause::new(delivery.id, trace);
         let is_cut = |event: &Event| matches!(event, Event::Forward(of) if of.body.is_cut());
         if events.iter().any(is_cut) {
@@ -105,7 +106,8 @@ impl App {
         let recorded = match self.recording {
             Recording::Failures if receipt.failed() > 0 => {
                 let keeping = self.keep(name, delivery, known, told);
-                matches!(timeout_at(deadline + RECORDING, keeping).await, Ok(Ok(())))
+                let kept = self.recorded_by(deadline + RECORDING, keeping).await;
+                matches!(kept, Some(Ok(())))
             }
             _ => true,
         };

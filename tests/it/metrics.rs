@@ -5,6 +5,7 @@ use crate::events::{dispatched, dispatched_within, refused};
 use crate::world::{app, created, delivery, far_sides, removed, secrets, send, variables, vk};
 use axum::body::Body;
 use hookwork::app::App;
+use hookwork::http::Arrival;
 use hookwork::metrics::{METRICS, NAMESPACE};
 use hookwork::twin::faults::{Fault, Faults, On};
 use hookwork::twin::s3::{Object, Properties, Store};
@@ -13,14 +14,21 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// A function with a name, and its far sides.
 async fn named() -> (Store, Faults, Arc<App>) {
+    recording("all").await
+}
+
+/// The same, which records as told.
+async fn recording(what: &str) -> (Store, Faults, Arc<App>) {
     let (store, faults, _, _, [s3_url, topic_url, _]) = far_sides().await;
     let sources = json!({"vk": vk(&s3_url, json!({}))});
     let known = variables(&sources, &secrets(), "backup", Some("state"));
     let setting = |key: &str| match key {
         "AWS_LAMBDA_FUNCTION_NAME" => Some("receiver".to_owned()),
+        "RECORD" => Some(what.to_owned()),
         _ => known(key),
     };
     let app = app(setting, &s3_url, &topic_url).await;
@@ -160,7 +168,7 @@ async fn what_an_audit_found_and_held() {
     store.put_object("origin", "lost", lost);
     counted(&app);
     // Not by the edge, which would write it.
-    let ends = || tokio::time::Instant::now() + Duration::from_secs(60);
+    let ends = || Instant::now() + Duration::from_secs(60);
     assert_eq!(app.tick(None, ends()).await, Ok(1));
     let lines = counted(&app);
     assert_eq!(
@@ -191,6 +199,34 @@ async fn an_invocation_writes_what_it_counted_whether_it_fails_or_not() {
     app.metrics().job("copied");
     dispatched(&app, &post("/hooks/vk", "{}")).await;
     assert_eq!(counted(&app), [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn a_failure_that_there_is_no_time_to_record_is_counted() {
+    let (_store, faults, app) = recording("failures").await;
+    faults.inject(
+        On::every().bucket("state"),
+        Fault::Delay(Duration::from_secs(60)),
+    );
+    faults.inject(
+        On::every().bucket("origin"),
+        Fault::Status(503, "ServiceUnavailable"),
+    );
+    let body = delivery([created("a")]);
+    let mut request = Request::post("/hooks/vk").body(Body::from(body)).unwrap();
+    request.extensions_mut().insert(Arrival {
+        url: None,
+        from: None,
+        trace: None,
+        deadline: Instant::now(),
+    });
+    let answer = send(hookwork::http::router(app.clone()), request).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.headers["hookwork-recorded"], "false");
+    // The delivery, and the attempt.
+    let lines = counted(&app);
+    let unrecorded: Vec<_> = of(&lines, "function", "unrecorded");
+    assert_eq!(unrecorded, [("receiver".to_owned(), 2)]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::{Desk, Seen, UNKNOWN, holds};
 use crate::world::Logs;
 use axum::body::Body;
+use hookwork::domain::delivery::BODY_MAX;
 use hookwork::http::Arrival;
 use http::Request;
 use serde_json::{Value, json};
@@ -143,9 +144,11 @@ async fn takes_nothing_without_its_token_and_tells_what_came() {
         let seen = desk.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(seen.status, 405, "{method}");
     }
-    let long = vec![b'x'; hookwork::domain::delivery::BODY_MAX + 1];
+    let long = vec![b'x'; BODY_MAX + 1];
     assert_eq!(desk.post(&path, Some(&token), long).await.status, 413);
-    let largest = vec![b'x'; hookwork::domain::delivery::BODY_MAX];
+    let rows = desk.read("/inbox/api/deliveries?status=too_large").await;
+    assert_eq!(rows["deliveries"][0]["source"], format!("in/{id}"));
+    let largest = vec![b'x'; BODY_MAX];
     assert_eq!(desk.post(&path, Some(&token), largest).await.status, 200);
 }
 
@@ -210,17 +213,20 @@ async fn its_token_is_kept_nowhere_and_logged_nowhere() {
     let logs = Logs::new();
     let (id, token) = desk.endpoint(true).await;
     let path = format!("/in/{id}/{token}?access_token={token}&x=1");
-    let mut request = Request::post(&path)
-        .header("x-custom", format!("see {token}"))
-        .body(Body::from("hello"))
-        .unwrap();
-    request.extensions_mut().insert(Arrival {
+    let arrival = Arrival {
         url: Some(format!("https://x.example{path}")),
         from: None,
         trace: None,
         deadline: Instant::now() + Duration::from_secs(20),
-    });
-    assert_eq!(desk.send(request).await.status, 200);
+    };
+    for (body, status) in [(5, 200), (BODY_MAX + 1, 413)] {
+        let mut request = Request::post(&path)
+            .header("x-custom", format!("see {token}"))
+            .body(Body::from(vec![b'x'; body]))
+            .unwrap();
+        request.extensions_mut().insert(arrival.clone());
+        assert_eq!(desk.send(request).await.status, status);
+    }
     desk.post(&format!("/in/{id}"), Some(&token), "hello").await;
     desk.post(&format!("/in/{UNKNOWN}/{token}"), None, "hello")
         .await;
