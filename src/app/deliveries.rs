@@ -7,12 +7,12 @@ use crate::config::Recording;
 use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::Event;
 use crate::domain::forward::Forward;
+use crate::domain::glimpse;
 use crate::domain::inbox::{Attempt, By, JobReport, Verdict};
 use crate::domain::job::{Cause, Outcome};
 use crate::domain::reconcile::Condition;
 use crate::domain::record::{Record, Told};
 use crate::domain::redact::Known;
-use crate::domain::scheme::Named;
 use crate::domain::source::{Message, Proof, Source, is_endpoint};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
@@ -236,7 +236,8 @@ impl App {
         }
         let (name, delivery) = (record.source.clone().unwrap_or_default(), &record.delivery);
         let events = if is_endpoint(&name) {
-            let forward = Forward::new(&name, Named::default(), None, delivery);
+            let event = glimpse::event(delivery);
+            let forward = Forward::of_endpoint(&name, event, delivery);
             vec![Event::Forward(forward)]
         } else {
             let source = &self.sources[&name];

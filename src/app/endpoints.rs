@@ -8,12 +8,12 @@ use crate::domain::delivery::{Delivery, Rejection};
 use crate::domain::endpoint::{self, Endpoint, EndpointId, token_of};
 use crate::domain::event::Event;
 use crate::domain::forward::Forward;
+use crate::domain::glimpse;
 use crate::domain::inbox::By;
 use crate::domain::job::Cause;
 use crate::domain::reconcile::Condition;
 use crate::domain::record::Told;
 use crate::domain::redact::Known;
-use crate::domain::scheme::Named;
 use crate::domain::signature::Secret;
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
@@ -198,12 +198,20 @@ impl App {
             let refusal = Refusal::Rejected(Rejection::Unauthentic);
             return self.refuse(Some(&source), &delivery, &known, refusal).await;
         }
-        let forward = || Event::Forward(Forward::new(&source, Named::default(), None, &delivery));
-        let events: Vec<_> = endpoint.forward.then(forward).into_iter().collect();
+        let leaks = |event: &String| claimed.is_some_and(|claimed| event.contains(claimed));
+        let event = glimpse::event(&delivery).filter(|event| !leaks(event));
+        let events: Vec<_> = if endpoint.forward {
+            let forward = Forward::of_endpoint(&source, event.clone(), &delivery);
+            vec![Event::Forward(forward)]
+        } else {
+            Vec::new()
+        };
         let mut told = Told::events(&events, &delivery);
         if events.is_empty() {
             // So the list has more to say of it than that it came.
-            told.remarks.push(format!("recorded for {}", endpoint.name));
+            let event = event.map(|event| format!("{event}: "));
+            let (event, name) = (event.unwrap_or_default(), &endpoint.name);
+            told.remarks.push(format!("{event}recorded for {name}"));
         }
         if let Err(error) = self.keep(Some(&source), &delivery, &known, told).await {
             return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);

@@ -41,8 +41,8 @@ pub fn shown<'a>(name: &str, value: Option<&'a str>, own: Option<&str>) -> Optio
     value.filter(|_| !is_signature(name) && own != Some(name))
 }
 
-/// A line of curl that sends the delivery again, to be pasted into a POSIX shell. What was left out is a variable of the shell
-/// to be set, named like the header. A body that is long or no text comes from a file or from base64.
+/// A line of curl that sends the delivery again, to be pasted into a POSIX shell. What was left out is a variable of the shell,
+/// named like the header: a shell in which it is not set says so, and runs nothing. A body that is long or no text comes from a file or from base64.
 #[must_use]
 pub fn curl(record: &Record, own: Option<&str>) -> String {
     let of = &record.delivery;
@@ -63,7 +63,7 @@ pub fn curl(record: &Record, own: Option<&str>) -> String {
             Some(value) => line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}")))),
             // A name may have signs in it that a shell would act on, such as `.
             None => line.push_str(&format!(
-                " -H {}\"${}\"",
+                " -H {}\"${{{}:?}}\"",
                 quoted(&format!("{name}: ")),
                 variable(name)
             )),
@@ -86,7 +86,7 @@ pub fn curl(record: &Record, own: Option<&str>) -> String {
         }
     }
     let url = of.url.as_deref().unwrap_or("http://127.0.0.1:8080/hooks/");
-    let url = quoted(url).replace(LEFT_OUT, "'\"$LEFT_OUT\"'");
+    let url = quoted(url).replace(LEFT_OUT, "'\"${LEFT_OUT:?}\"'");
     format!("{line} {url}")
 }
 
@@ -191,8 +191,8 @@ mod tests {
         let line = curl(&record(&headers, b"@file 'x'\n"), None);
         assert_eq!(
             line,
-            "curl -sS -g -X 'POST' -H 'x-a: it'\\''s $HOME `id`' -H 'authorization: '\"$AUTHORIZATION\" -H 'x-hub-signature-256: '\"$X_HUB_SIGNATURE_256\" \
-             -H 'content-type:' --data-raw '@file '\\''x'\\''\n' 'https://x.example/hooks/s/'\"$LEFT_OUT\"'?a=1'"
+            "curl -sS -g -X 'POST' -H 'x-a: it'\\''s $HOME `id`' -H 'authorization: '\"${AUTHORIZATION:?}\" -H 'x-hub-signature-256: '\"${X_HUB_SIGNATURE_256:?}\" \
+             -H 'content-type:' --data-raw '@file '\\''x'\\''\n' 'https://x.example/hooks/s/'\"${LEFT_OUT:?}\"'?a=1'"
         );
     }
 
@@ -216,7 +216,7 @@ mod tests {
         let line = curl(&record, None);
         assert_eq!(
             line,
-            "curl -sS -g -X 'POST' -H 'x-`id`-token: '\"$X__ID__TOKEN\" -H $'x-b: a\\x9b\\'$(id)' -H 'x-c;' -H '0-token: '\"$_0_TOKEN\" \
+            "curl -sS -g -X 'POST' -H 'x-`id`-token: '\"${X__ID__TOKEN:?}\" -H $'x-b: a\\x9b\\'$(id)' -H 'x-c;' -H '0-token: '\"${_0_TOKEN:?}\" \
              'https://x.example/{a,b}'"
         );
     }

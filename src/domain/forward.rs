@@ -70,6 +70,16 @@ impl Forward {
         .of_delivery(of.id)
     }
 
+    /// Of a delivery to an endpoint: nobody has said how its sender names things.
+    #[must_use]
+    pub fn of_endpoint(source: &str, event: Option<String>, of: &Delivery) -> Self {
+        let named = Named {
+            event,
+            ..Named::default()
+        };
+        Self::new(source, named, None, of)
+    }
+
     /// The same, of this delivery.
     #[must_use]
     pub fn of_delivery(mut self, id: DeliveryId) -> Self {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod export;
 pub mod fit;
 pub mod forward;
+pub mod glimpse;
 pub mod handshake;
 pub mod inbox;
 pub mod instant;

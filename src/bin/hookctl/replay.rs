@@ -56,6 +56,7 @@ Examples:
 #[command(after_help = HELP)]
 pub(crate) struct Options {
     /// As `tail` and the inbox have it
+    #[arg(value_parser = id)]
     id: Uuid,
     /// A handler of your own, to which it is posted instead
     #[arg(long, value_name = "URL", value_parser = target)]
@@ -63,6 +64,11 @@ pub(crate) struct Options {
     /// JSON
     #[arg(long)]
     json: bool,
+}
+
+fn id(text: &str) -> Result<Uuid, &'static str> {
+    let not = |_| "expected a delivery's id, such as 0197a3c2-7e1f-7d3a-9b54-0f1e2d3c4b5a";
+    text.parse().map_err(not)
 }
 
 fn target(text: &str) -> Result<Url, String> {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use hookwork::app::App;
 use hookwork::domain::inbox::{Filter, Row, known_status};
 use hookwork::domain::instant::instant;
+use hookwork::domain::source::is_endpoint;
 
 use crate::dev::interrupted;
 use crate::print::{Printer, clean, complain};
@@ -32,11 +33,12 @@ it comes, and again whenever something more becomes of it. With --json each is a
 States: done, pending, failed, nothing, handshake, refused, recorded. Verdicts: accepted, handshake, malformed, unauthentic,
 forbidden, unknown, too_large, failed.
 
-Ctrl-C ends it, with 0; 2 is an error.
+Ctrl-C ends it, with 0; 2 is an error. --once prints what is there, and ends.
 
 Examples:
   hookctl tail --source vk
-  hookctl tail --status failed --json | jq -r .id";
+  hookctl tail --status failed --json | jq -r .id
+  hookctl tail --once --last 50";
 
 /// The options of `hookctl tail`.
 #[derive(Debug, Args)]
@@ -51,6 +53,9 @@ pub(crate) struct Options {
     /// Begin with so many that are there already
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(..=200))]
     last: u8,
+    /// Those that are there, and no more
+    #[arg(long)]
+    once: bool,
     /// JSON, a line each
     #[arg(long)]
     json: bool,
@@ -70,6 +75,12 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
 async fn follow(options: &Options) -> Result<ExitCode> {
     let app = settings::app().await?;
     let printer = Printer::from_environment();
+    if let Some(source) = &options.source
+        && !(app.knows(source) || is_endpoint(source) || source == "-")
+    {
+        // What was delivered to one that is no more is there all the same.
+        complain("warning", &format!("the settings have no source {source}"));
+    }
     let mut filter = Filter {
         source: options.source.clone(),
         status: options.status.clone(),
@@ -88,6 +99,9 @@ async fn follow(options: &Options) -> Result<ExitCode> {
     rows.into_iter()
         .skip(skipped)
         .for_each(|row| show(row, options.json, &printer));
+    if options.once {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut problem = String::new();
     loop {
         tokio::time::sleep(EACH).await;

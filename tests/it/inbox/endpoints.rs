@@ -89,10 +89,16 @@ async fn is_made_listed_used_and_removed() {
         assert_eq!(kept["replayable"], false);
         assert_eq!(kept["title"], "recorded for try stripe");
     }
+    let paid = r#"{"type":"invoice.paid"}"#;
+    desk.post(&format!("/in/{id}"), Some(token), paid).await;
+    assert_eq!(
+        desk.look().await["title"],
+        "invoice.paid: recorded for try stripe"
+    );
     let rows = desk
         .read(&format!("/inbox/api/deliveries?source=in%2F{id}"))
         .await;
-    assert_eq!(rows["deliveries"].as_array().unwrap().len(), 2);
+    assert_eq!(rows["deliveries"].as_array().unwrap().len(), 3);
     let path = format!("/inbox/api/endpoints/{id}");
     assert_eq!(desk.call("DELETE", &path, Value::Null).await.status, 204);
     assert_eq!(desk.call("DELETE", &path, Value::Null).await.status, 404);
@@ -176,12 +182,14 @@ async fn ends_when_its_days_are_over() {
 async fn hands_on_what_its_owner_wants_to_have_handed_on() {
     let desk = Desk::new().await;
     let (id, token) = desk.endpoint(true).await;
-    let seen = desk.post(&format!("/in/{id}"), Some(&token), "hello").await;
+    let body = r#"{"type":"invoice.paid"}"#;
+    let seen = desk.post(&format!("/in/{id}"), Some(&token), body).await;
     assert_eq!(seen.status, 200, "{:?}", seen.body);
     let delivery = seen.json()["delivery"].as_str().unwrap().to_owned();
     let notices = desk.world.topic.notices();
     assert_eq!(notices.len(), 1);
-    assert_eq!(notices[0].message, "hello");
+    assert_eq!(notices[0].message, body);
+    assert_eq!(notices[0].attributes["event"], "invoice.paid");
     let kept = desk
         .read(&format!("/inbox/api/deliveries/{delivery}"))
         .await;
@@ -195,7 +203,9 @@ async fn hands_on_what_its_owner_wants_to_have_handed_on() {
         )
         .await;
     assert_eq!(again.json(), json!({"delivery": delivery, "jobs": 1}));
-    assert_eq!(desk.world.topic.notices().len(), 2);
+    let notices = desk.world.topic.notices();
+    assert_eq!(notices.len(), 2);
+    assert_eq!(notices[1].attributes, notices[0].attributes);
     desk.world.topic.fail_next(100);
     let seen = desk.post(&format!("/in/{id}"), Some(&token), "hello").await;
     assert_eq!(
@@ -222,6 +232,7 @@ async fn its_token_is_kept_nowhere_and_logged_nowhere() {
     for (body, status) in [(5, 200), (BODY_MAX + 1, 413)] {
         let mut request = Request::post(&path)
             .header("x-custom", format!("see {token}"))
+            .header("x-event", format!("of {token}"))
             .body(Body::from(vec![b'x'; body]))
             .unwrap();
         request.extensions_mut().insert(arrival.clone());

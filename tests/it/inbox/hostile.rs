@@ -19,7 +19,7 @@ const TURNING: &str =
 
 impl Desk {
     /// All that is shown of the newest delivery, each through the gateway: its JSON is parsed, and its length is right.
-    async fn look(&self) -> Value {
+    pub(super) async fn look(&self) -> Value {
         let list = self.json_through_gateway("/inbox/api/deliveries").await;
         let row = &list["deliveries"][0];
         let id = row["id"].as_str().unwrap();
@@ -167,14 +167,17 @@ async fn a_line_to_paste_runs_nothing_but_curl() {
     .await;
     let line = desk.look().await["curl"].as_str().unwrap().to_owned();
     // A shell that has another curl, which says what it was given.
-    let script = format!(
-        "curl() {{ printf '%s\\0' \"$@\"; }}\nid() {{ echo RAN; }}\nset -u; X__ID__ID_TOKEN=mine\n{line}"
-    );
-    let ran = std::process::Command::new("bash")
-        .arg("-c")
-        .arg(&script)
-        .output()
-        .unwrap();
+    let script = |before: &str| {
+        let script =
+            format!("curl() {{ printf '%s\\0' \"$@\"; }}\nid() {{ echo RAN; }}\n{before}\n{line}");
+        let mut shell = std::process::Command::new("bash");
+        shell.arg("-c").arg(&script).output().unwrap()
+    };
+    let ran = script("");
+    assert!(!ran.status.success() && ran.stdout.is_empty(), "{line}");
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(told.contains("X__ID__ID_TOKEN: parameter null"), "{told}");
+    let ran = script("set -u; X__ID__ID_TOKEN=mine");
     let words = String::from_utf8(ran.stdout).unwrap();
     let words: Vec<_> = words.split_terminator('\0').collect();
     assert!(

@@ -143,6 +143,9 @@ async fn refuses_what_is_no_url_of_http_and_what_is_not_kept() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.err.contains("expected http://"), "{ran:?}");
     }
+    let ran = site.run(&["replay", "0197"]).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("expected a delivery's id"), "{ran:?}");
     for more in [
         &["replay", unknown][..],
         &["replay", unknown, "--to", "http://127.0.0.1:1"],

@@ -132,6 +132,32 @@ async fn begins_with_the_last_ones_of_what_is_wanted_and_obeys_no_control_charac
 }
 
 #[tokio::test]
+async fn shows_what_is_there_once_and_warns_of_a_source_that_there_is_not() {
+    let site = Site::new(json!({}), true).await;
+    for key in ["a", "b", "c"] {
+        site.put(key, "1");
+        site.told_of(key).await;
+    }
+    let ran = site.run(&["tail", "--once", "--last", "2", "--json"]).await;
+    let rows: Vec<Value> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let titles: Vec<_> = rows.iter().map(|row| row["title"].clone()).collect();
+    assert_eq!((ran.code, titles), (Some(0), vec![json!("b"), json!("c")]));
+    assert_eq!(ran.err, "");
+    let ran = site
+        .run(&["tail", "--once", "--source", "vkk", "--json"])
+        .await;
+    assert_eq!((ran.code, &*ran.out), (Some(0), ""));
+    assert!(
+        ran.err.contains("the settings have no source vkk"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
 async fn needs_a_state_bucket_that_answers() {
     let mut site = Site::new(json!({}), false).await;
     let ran = site.run(&["tail"]).await;
