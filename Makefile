@@ -147,7 +147,7 @@ deploy: $(VENV) ## Build and deploy: PARAMETERS=parameters.yaml
 	  '          "endpoint": "https://hb.ru-msk.vkcloud-storage.ru",' \
 	  '          "buckets": {"mcs0000000000/my-bucket": {"prefix": ""}}}}' \
 	  'NotificationEmail: someone@example.com' '' \
-	  'Keys and secrets do not belong in it: the output PutSecretsCommand says where they go.' >&2; exit 2; }
+	  'Keys and secrets do not belong in it: the outputs PutSecretsCommand, PutWorkerSecretsCommand and' 'PutInboxSecretsCommand say where they go.' >&2; exit 2; }
 	$(MAKE) --no-print-directory build SAM_FLAGS=
 	sam deploy $(OVERRIDES) $(SAM_FLAGS)
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -107,6 +108,31 @@ def statements():
 
 def statement(sid):
     return next(it for it in statements() if it["Sid"] == sid)
+
+
+# Every secret, and whether the stack makes it where there is a function to read it.
+SECRET_IS_MADE = {"Secrets": "MakesSecret", "WorkerSecrets": "NoWorkerSecretsArn", "InboxSecrets": "NoInboxSecretsArn"}
+# Each of them is made or given, whatever the others are.
+MADE = [set(made) for count in range(4) for made in itertools.combinations(SECRET_IS_MADE, count)]
+
+
+def read(node, made):
+    """The secrets that a setting or a policy names, where the stack makes these and the others are given."""
+    if isinstance(node, list):
+        return [one for it in node for one in read(it, made)]
+    if "Fn::If" in node:
+        condition, one, other = node["Fn::If"]
+        (name,) = [name for name, is_made in SECRET_IS_MADE.items() if is_made == condition]
+        return read(one if name in made else other, made)
+    if "Fn::Join" in node or "Fn::Split" in node:
+        ((comma, several),) = node.values()
+        assert comma == ",", comma
+        return read(several, made)
+    return [node["Ref"]]
+
+
+def named(secrets, made):
+    return [name if name in made else f"{name}Arn" for name in secrets]
 
 
 def strings(node):
@@ -430,7 +456,8 @@ class Inbox(Function, unittest.TestCase):
     def test_knows_what_the_receiver_knows_and_where_dead_letters_are(self):
         mine = self.properties["Environment"]["Variables"]
         receivers = {name: value for name, value in TEMPLATE["Resources"]["Receiver"]["Properties"]["Environment"]["Variables"].items() if value != NO_VALUE}
-        self.assertEqual(mine, receivers | {"QUEUE_URL": {"Ref": "JobQueue"}, "DEAD_LETTERS_URL": {"Ref": "DeadLetterQueue"}})
+        # Its secrets are looked at with those of the others.
+        self.assertEqual(mine, receivers | {"SECRETS_ARN": mine["SECRETS_ARN"], "QUEUE_URL": {"Ref": "JobQueue"}, "DEAD_LETTERS_URL": {"Ref": "DeadLetterQueue"}})
 
     def test_all_functions_record_alike(self):
         for name in of_type("AWS::Serverless::Function"):
@@ -478,15 +505,22 @@ class Queues(unittest.TestCase):
 
     def test_are_there_only_with_a_queue(self):
         for name, it in TEMPLATE["Resources"].items():
-            if name in ("JobQueue", "DeadLetterQueue", "QueuePolicy") or name.startswith("Worker"):
-                self.assertIn(it["Condition"], ("Queued", "MakesWorkerSecret"), name)
+            if name in ("JobQueue", "DeadLetterQueue", "QueuePolicy") or name.startswith(("Worker", "Inbox")):
+                self.assertIn(it["Condition"], ("Queued", "MakesWorkerSecret", "MakesInboxSecret"), name)
 
 
 class Secrets(unittest.TestCase):
     secrets = of_type("AWS::SecretsManager::Secret")
 
     def test_each_function_has_its_own(self):
-        self.assertEqual(set(self.secrets), {"Secrets", "WorkerSecrets"})
+        self.assertEqual(set(self.secrets), {"Secrets", "WorkerSecrets", "InboxSecrets"})
+        for name, is_made in SECRET_IS_MADE.items():
+            self.assertEqual(TEMPLATE["Conditions"][is_made], {"Fn::Equals": [{"Ref": f"{name}Arn"}, ""]})
+            condition = self.secrets[name]["Condition"]
+            if name != "Secrets":
+                self.assertEqual(TEMPLATE["Conditions"][condition], {"Fn::And": [{"Condition": "Queued"}, {"Condition": is_made}]})
+            else:
+                self.assertEqual(condition, is_made)
 
     def test_a_secret_starts_without_a_value(self):
         for it in self.secrets.values():
@@ -500,21 +534,42 @@ class Secrets(unittest.TestCase):
     def test_no_secret_is_resolved_into_the_template(self):
         self.assertFalse([text for text in strings(TEMPLATE) if "{{resolve:" in text])
 
-    def test_the_environment_names_the_secret_and_not_its_value(self):
-        value = {name: TEMPLATE["Resources"][name]["Properties"]["Environment"]["Variables"]["SECRETS_ARN"] for name in ("Receiver", "Worker", "Inbox")}
-        self.assertEqual(value["Receiver"], {"Fn::If": ["MakesSecret", {"Ref": "Secrets"}, {"Ref": "SecretsArn"}]})
-        self.assertEqual(value["Inbox"], value["Receiver"])
-        self.assertEqual(value["Worker"], {"Fn::If": ["NoWorkerSecretsArn", {"Ref": "WorkerSecrets"}, {"Ref": "WorkerSecretsArn"}]})
+    # Who reads what, in the order in which it counts: of two tokens of the inbox the one that it alone may read.
+    readers = {"Receiver": ["Secrets"], "Worker": ["WorkerSecrets"], "Inbox": ["InboxSecrets", "Secrets"]}
 
-    def test_each_role_reads_only_the_secrets_of_this_stack_or_those_given(self):
-        given = {"Fn::Split": [",", {"Ref": "SecretsArn"}]}
-        self.assertEqual(statement("ReadSecrets")["Resource"], {"Fn::If": ["MakesSecret", [{"Ref": "Secrets"}], given]})
-        self.assertIn(statement("ReadSecrets"), list(statements_of("ReceiverRole")))
-        self.assertEqual(statement("ReadInboxSecrets") | {"Sid": "ReadSecrets"}, statement("ReadSecrets"))
-        self.assertIn(statement("ReadInboxSecrets"), list(statements_of("InboxRole")))
-        given = {"Fn::Split": [",", {"Ref": "WorkerSecretsArn"}]}
-        self.assertEqual(statement("ReadWorkerSecrets")["Resource"], {"Fn::If": ["NoWorkerSecretsArn", [{"Ref": "WorkerSecrets"}], given]})
-        self.assertIn(statement("ReadWorkerSecrets"), list(statements_of("WorkerRole")))
+    def test_the_environment_names_the_secrets_and_not_their_values(self):
+        for made in MADE:
+            for function, secrets in self.readers.items():
+                value = TEMPLATE["Resources"][function]["Properties"]["Environment"]["Variables"]["SECRETS_ARN"]
+                self.assertEqual(read(value, made), named(secrets, made), function)
+
+    def test_each_role_reads_only_its_functions_secrets_made_by_the_stack_or_given(self):
+        """So neither receiver nor worker reads the inbox's, and the inbox reads it and the receiver's."""
+        roles = {f"{function}Role": secrets for function, secrets in self.readers.items()}
+        for made in MADE:
+            for role in of_type("AWS::IAM::Role", TRANSLATED):
+                self.assertEqual(self.readable(role, made), sorted(named(roles.get(role, []), made)), role)
+        self.assertFalse(of_type("AWS::SecretsManager::ResourcePolicy", TRANSLATED))
+
+    def readable(self, role, made):
+        """The secrets that a role may read, by its own policies in every mode and by those that it shares."""
+        shared = of_type("AWS::IAM::ManagedPolicy", TRANSLATED)
+        granted = [TRANSLATED["Resources"][role], *(it for name, it in shared.items() if name in strings(TRANSLATED["Resources"][role]))]
+        found = []
+        for _, it in walk(granted):
+            if isinstance(it, dict) and "Effect" in it:
+                actions = [action for action in as_list(it["Action"]) if action.lower().startswith(("secretsmanager:", "*"))]
+                if actions:
+                    self.assertEqual((it["Effect"], actions), ("Allow", ["secretsmanager:GetSecretValue"]))
+                    found += read(it["Resource"], made)
+        return sorted(found)
+
+    def test_without_a_queue_there_is_nothing_of_the_inboxs(self):
+        naming = {}
+        for name, it in (*TRANSLATED["Resources"].items(), *TEMPLATE["Outputs"].items()):
+            if re.search(r"\bInboxSecrets(Arn)?\b", json.dumps(it)):
+                naming[name] = it.get("Condition")
+        self.assertEqual(naming, {"Inbox": "Queued", "InboxRole": "Queued", "InboxSecretArn": "Queued", "PutInboxSecretsCommand": "MakesInboxSecret"})
 
     def test_a_replaced_secret_is_kept(self):
         for it in self.secrets.values():
@@ -844,6 +899,7 @@ class Stack(unittest.TestCase):
             "Sources": ('{"vk": {}}', "{\n  }\n"),
             "SecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
             "WorkerSecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
+            "InboxSecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
             "BackupBucketName": ("my-backup.2",),
             "KmsKeyArns": (key, f"{key},{key}"),
             "NotificationEmail": ("a.b+c@example.com",),
@@ -855,6 +911,7 @@ class Stack(unittest.TestCase):
             "Sources": ("", "vk", "[]"),
             "SecretsArn": ("hookwork", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:the-name-alone", "*", f"{secret},", f"{secret},*"),
             "WorkerSecretsArn": ("hookwork", "*", f"{secret},", f"{secret},*"),
+            "InboxSecretsArn": ("hookwork", "*", f"{secret},", f"{secret},*"),
             "BackupBucketName": ("My_Backup", "s3://backup", "backup/", "*"),
             "KmsKeyArns": ("alias/mine", "*", f"{key} {key}", f"{key},"),
             "AlarmEmail": ("someone", "a@b"),
@@ -894,13 +951,23 @@ class Outputs(unittest.TestCase):
         )
 
     def test_name_all_that_an_operator_looks_for(self):
-        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand", "PutWorkerSecretsCommand", "AlarmTopicArn", "JobQueue", "DeadLetters"}
+        wanted = {"BackupBucket", "NoticeTopicArn", "SecretArn", "FunctionName", "LogGroup", "PutSecretsCommand", "PutWorkerSecretsCommand", "PutInboxSecretsCommand", "WorkerSecretArn", "InboxSecretArn", "WorkerName", "InboxName", "AlarmTopicArn", "JobQueue", "DeadLetters"}
         self.assertLessEqual(wanted, set(self.outputs))
         for it in self.outputs.values():
             self.assertTrue(it["Description"])
 
-    def test_the_command_for_the_secrets_says_what_the_inbox_wants(self):
-        self.assertIn('{"inbox":{"token":"..."}}', self.outputs["PutSecretsCommand"]["Description"])
+    def test_the_commands_for_the_secrets_say_what_the_inbox_wants(self):
+        # Behind a queue it has a secret of its own, without one all are in the one.
+        for name in ("PutInboxSecretsCommand", "PutSecretsCommand"):
+            self.assertIn('{"inbox":{"token":"..."}}', self.outputs[name]["Description"])
+
+    def test_each_secret_is_filled_from_a_file_of_its_own_which_git_does_not_take(self):
+        files = {}
+        for name in ("PutSecretsCommand", "PutWorkerSecretsCommand", "PutInboxSecretsCommand"):
+            command = self.outputs[name]["Value"]["Fn::Sub"]
+            files[re.search(r"file://(\S+)$", command)[1]] = re.search(r"--secret-id \$\{(\w+)\}", command)[1]
+        self.assertEqual(files, {"secrets.json": "Secrets", "worker-secrets.json": "WorkerSecrets", "inbox-secrets.json": "InboxSecrets"})
+        self.assertLessEqual({f"/{name}" for name in files}, set((ROOT / ".gitignore").read_text().split()))
 
     def test_none_has_the_name_of_a_parameter_which_sam_build_would_put_in_its_place(self):
         self.assertFalse(set(self.outputs) & set(TEMPLATE["Parameters"]))

@@ -160,7 +160,7 @@ def for_ministack():
     for name in left_out:
         del resources[name]
     # A secret's `Ref` is its name here; in AWS it is the ARN, as `Id` is in both.
-    for name in ("Secrets", "WorkerSecrets"):
+    for name in ("Secrets", "WorkerSecrets", "InboxSecrets"):
         replace(template, {"Ref": name}, {"Fn::GetAtt": [name, "Id"]})
     # It has an action of its own for a batch of messages; in AWS sqs:SendMessage covers it.
     replace(template, "sqs:SendMessage", ["sqs:SendMessage", "sqs:SendMessageBatch"])

@@ -189,13 +189,31 @@ def refuses_until_it_has_its_secrets(stack):
 
 
 def takes_its_secrets(stack):
-    senders = {"vk": {"url_key": stack.url_key}, "intdash": {"secrets": [stack.signing]}, "github": {"secrets": [stack.signing]}, "inbox": {"token": stack.token}}
+    senders = {"vk": {"url_key": stack.url_key}, "intdash": {"secrets": [stack.signing]}, "github": {"secrets": [stack.signing]}}
     work = {"vk": {"access_key_id": KEY, "secret_access_key": SECRET}}
+    inbox = {"inbox": {"token": stack.token}}
     if "WorkerName" in stack.outputs:
         stack.put_secrets("PutSecretsCommand", senders)
         stack.put_secrets("PutWorkerSecretsCommand", work)
+        stack.put_secrets("PutInboxSecretsCommand", inbox)
     else:
-        stack.put_secrets("PutSecretsCommand", senders | {"vk": senders["vk"] | work["vk"]})
+        stack.put_secrets("PutSecretsCommand", senders | {"vk": senders["vk"] | work["vk"]} | inbox)
+
+
+def keeps_each_secret_from_who_does_not_need_it(stack):
+    """Whoever runs code of his own where deliveries are received does not learn what opens the inbox."""
+    iam = stack.aws.client("iam")
+
+    def reads(role):
+        arn = iam.get_role(RoleName=stack.resources[role][1])["Role"]["Arn"]
+        for output in ("SecretArn", "WorkerSecretArn", "InboxSecretArn"):
+            asked = {"PolicySourceArn": arn, "ActionNames": ["secretsmanager:GetSecretValue"], "ResourceArns": [stack.outputs[output]]}
+            (answer,) = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+            if answer["EvalDecision"] == "allowed":
+                yield output
+
+    found = {role: list(reads(role)) for role in ("ReceiverRole", "WorkerRole", "InboxRole")}
+    equal(found, {"ReceiverRole": ["SecretArn"], "WorkerRole": ["WorkerSecretArn"], "InboxRole": ["SecretArn", "InboxSecretArn"]}, "who may read which secret")
 
 
 def shakes_hands(stack):
@@ -563,6 +581,7 @@ def run(aws, origin):
         says_who_it_is,
         refuses_until_it_has_its_secrets,
         takes_its_secrets,
+        keeps_each_secret_from_who_does_not_need_it,
         shakes_hands,
         refuses_forgeries,
         hands_on_what_is_signed,
