@@ -190,7 +190,7 @@ impl App {
                 None => Check::warn(
                     "inbox",
                     "it has no token",
-                    "/inbox answers 500: put {\"inbox\": {\"token\": …}} into the secrets, long and random",
+                    "/inbox answers 500: put {\"inbox\": {\"token\": …}}, long and random, into the inbox's secret; with --settings, name its file, too",
                 ),
             });
         }

@@ -32,7 +32,8 @@ DEAD_LETTERS_URL, SNS_TOPIC_ARN, AWS_*), from the environment or, with --setting
 
   aws lambda get-function-configuration --function-name <WorkerName> --query Environment.Variables > worker.json
   aws lambda get-function-configuration --function-name <FunctionName> --query Environment.Variables > receiver.json
-  hookctl --settings worker.json --settings receiver.json doctor
+  aws lambda get-function-configuration --function-name <InboxName> --query Environment.Variables > inbox.json
+  hookctl --settings inbox.json --settings worker.json --settings receiver.json doctor
 
 Exit codes: 0 all is well; 1 something was found, or is left to do; 2 it could not be done.";
 
