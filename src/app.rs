@@ -207,7 +207,7 @@ impl App {
         let tells = by == By::Replay || reports.iter().any(|job| job.outcome != "queued");
         if tells {
             let recording = self.attempted(id, by, cause.again, began, reports);
-            self.recorded_by(deadline + RECORDING, recording).await;
+            self.recorded_by(deadline + RECORDING, id, recording).await;
         }
         let queued = ended
             .values()

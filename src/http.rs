@@ -8,8 +8,7 @@ mod inbox;
 pub use inbox::row;
 
 use crate::app::App;
-use crate::app::deliveries::Unread;
-use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, Rejection};
+use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, NoBody, Rejection};
 use crate::domain::handshake::Answer;
 use crate::domain::trace::Trace;
 use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
@@ -183,40 +182,41 @@ async fn receive(
     let mut account = Account::new(id, trace.clone(), &body);
     // Where the source's name was left out of the registered URL, this is the url_key.
     account.source = app.knows(&source).then(|| source.clone());
-    match body {
+    let received = match body {
         Ok(body) => {
             delivery.body = body;
-            let received = app
-                .receive(&source, key.as_deref(), delivery, trace, deadline)
-                .await;
-            account.cause = match &received.answer {
-                // Of no delivery.
-                Err(Refusal::Rejected(Rejection::Method)) => {
-                    return refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri);
-                }
-                Ok(_) => None,
-                Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
-                Err(Refusal::Failed(error)) => Some(error.to_string()),
-            };
-            account.close(&app, received.recorded, answer(id, received.answer))
+            let key = key.as_deref();
+            app.receive(&source, key, delivery, trace, deadline).await
         }
         Err(rejection) => {
-            let (status, why) = unread(&rejection);
-            // What is secret in its URL is not known: it has not been looked at.
-            (delivery.url, delivery.query) = (None, None);
-            let recorded = app.refuse_unread(&source, &delivery, why).await;
-            account.cause = Some(why.reason().to_owned());
-            let answer = json!({"delivery": id.to_string(), "error": why.reason()});
-            account.close(&app, recorded, as_json(status, &answer))
+            app.receive_unread(&source, delivery, no_body(&rejection))
+                .await
         }
+    };
+    account.cause = match &received.answer {
+        // Of no delivery.
+        Err(Refusal::Rejected(Rejection::Method)) => {
+            return refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri);
+        }
+        Ok(_) => None,
+        Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
+        Err(Refusal::NoBody(why)) => Some(why.reason().to_owned()),
+        Err(Refusal::Failed(error)) => Some(error.to_string()),
+    };
+    account.close(&app, received.recorded, answer(id, received.answer))
+}
+
+fn no_body(rejection: &BytesRejection) -> NoBody {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => NoBody::TooLarge,
+        _ => NoBody::BrokenOff,
     }
 }
 
-/// Why a body was not read, and the status for it.
-fn unread(rejection: &BytesRejection) -> (StatusCode, Unread) {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, Unread::TooLarge),
-        _ => (StatusCode::BAD_REQUEST, Unread::Broken),
+fn status_without(body: NoBody) -> StatusCode {
+    match body {
+        NoBody::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        NoBody::BrokenOff => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -338,6 +338,10 @@ fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> Response {
                 json!({"delivery": id, "error": rejection.to_string()}),
             )
         }
+        Err(Refusal::NoBody(why)) => (
+            status_without(why),
+            json!({"delivery": id, "error": why.reason()}),
+        ),
         Err(Refusal::Failed(_)) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             json!({"delivery": id, "outcomes": []}),

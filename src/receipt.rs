@@ -1,6 +1,6 @@
 //! What becomes of a delivery, before it has a status: a receipt with an entry a job, or a refusal.
 
-use crate::domain::delivery::Rejection;
+use crate::domain::delivery::{NoBody, Rejection};
 use crate::domain::handshake::Answer;
 use crate::domain::job::Outcome;
 use crate::error::WorkError;
@@ -100,6 +100,8 @@ pub enum Ended {
 pub enum Refusal {
     /// The sender's fault.
     Rejected(Rejection),
+    /// Its body could not be read.
+    NoBody(NoBody),
     /// Ours.
     Failed(WorkError),
 }

@@ -7,22 +7,22 @@ use crate::config::Recording;
 use crate::domain::delivery::{Delivery, DeliveryId, Rejection};
 use crate::domain::event::Event;
 use crate::domain::forward::Forward;
-use crate::domain::glimpse;
 use crate::domain::inbox::{Attempt, By, JobReport, Verdict};
 use crate::domain::job::{Cause, Outcome};
 use crate::domain::reconcile::Condition;
 use crate::domain::record::{Record, Told};
 use crate::domain::redact::Known;
-use crate::domain::source::{Message, Proof, Source, is_endpoint};
+use crate::domain::source::{Message, Proof, is_endpoint};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::mirror::Mirrored;
 use crate::receipt::{Receipt, Received, Refusal};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 /// Why a delivery was not received again.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -33,37 +33,6 @@ pub enum Unreplayed {
     /// Something failed.
     #[error("{0}")]
     Failed(String),
-}
-
-/// Why a body was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unread {
-    /// It is longer than a function is handed.
-    TooLarge,
-    /// It broke off.
-    Broken,
-}
-
-impl Unread {
-    /// In a few words.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::TooLarge => "body too large",
-            Self::Broken => "the body broke off",
-        }
-    }
-
-    pub(super) fn told(self, delivery: &Delivery) -> Told {
-        let verdict = match self {
-            Self::TooLarge => Verdict::TooLarge,
-            Self::Broken => Verdict::Malformed,
-        };
-        Told {
-            same: String::new(),
-            ..Told::refused(verdict, self.reason().to_owned(), delivery)
-        }
-    }
 }
 
 impl App {
@@ -107,16 +76,17 @@ impl App {
         kept
     }
 
-    /// Waits until this time for something to be recorded; what is not by then is given up.
+    /// Waits until this time for something of a delivery to be recorded; what is not by then is given up.
     pub(super) async fn recorded_by<T>(
         &self,
         until: Instant,
+        delivery: DeliveryId,
         recording: impl Future<Output = T>,
     ) -> Option<T> {
         let recorded = timeout_at(until, recording).await.ok();
         if recorded.is_none() {
             self.metrics.unrecorded();
-            tracing::error!("a delivery, or an attempt, was not recorded: there was no time left");
+            tracing::error!(delivery.id = %delivery, "it, or an attempt at its jobs, was not recorded: there was no time left");
         }
         recorded
     }
@@ -129,26 +99,16 @@ impl App {
         known: &Known<'_>,
         refusal: Refusal,
     ) -> Received {
-        let (verdict, reason) = match &refusal {
-            // Of no delivery.
-            Refusal::Rejected(Rejection::Method) => return Received::new(Err(refusal), true),
-            Refusal::Rejected(rejection) => (verdict(rejection), rejection.to_string()),
-            Refusal::Failed(error) => (Verdict::Failed, error.to_string()),
+        let told = match &refusal {
+            Refusal::Rejected(rejection) => match verdict(rejection) {
+                Some(verdict) => Told::refused(verdict, rejection.to_string(), delivery),
+                None => return Received::new(Err(refusal), true),
+            },
+            Refusal::NoBody(why) => Told::unread(*why),
+            Refusal::Failed(error) => Told::refused(Verdict::Failed, error.to_string(), delivery),
         };
-        let told = Told::refused(verdict, reason, delivery);
         let recorded = self.record(source, delivery, known, told).await;
         Received::new(Err(refusal), recorded)
-    }
-
-    /// Records a delivery whose body was not read.
-    pub async fn refuse_unread(&self, source: &str, delivery: &Delivery, why: Unread) -> bool {
-        let known = Known {
-            header: self.sources.get(source).and_then(Source::secret_header),
-            ..Known::default()
-        };
-        let source = Some(source).filter(|source| self.knows(source));
-        let told = why.told(delivery);
-        self.record(source, delivery, &known, told).await
     }
 
     /// Records an attempt at jobs of a delivery that is over; `again` where it may not have been the first.
@@ -162,7 +122,12 @@ impl App {
     ) {
         let Some(state) = &self.state else { return };
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let attempt = Attempt::new(Uuid::now_v7(), by, ms, jobs);
+        let id = match by {
+            // It begins a round: what is done of it while the rest is still being sent comes after it.
+            By::Replay => made_before(began.elapsed()),
+            By::Inline | By::Queue => Uuid::now_v7(),
+        };
+        let attempt = Attempt::new(id, by, ms, jobs);
         let facts = attempt.facts();
         let wanted = match self.recording {
             Recording::All => true,
@@ -236,7 +201,9 @@ impl App {
         }
         let (name, delivery) = (record.source.clone().unwrap_or_default(), &record.delivery);
         let events = if is_endpoint(&name) {
-            let event = glimpse::event(delivery);
+            // What it was called when it came, when its secrets were known.
+            let planned = record.told.planned.first();
+            let event = planned.and_then(|job| job.event.clone());
             let forward = Forward::of_endpoint(&name, event, delivery);
             vec![Event::Forward(forward)]
         } else {
@@ -257,6 +224,7 @@ impl App {
                 Err(Refusal::Rejected(rejection)) => {
                     return never(format!("it is refused today, too: {rejection}"));
                 }
+                Err(Refusal::NoBody(why)) => return never(why.reason().to_owned()),
                 Err(Refusal::Failed(error)) => return Err(Unreplayed::Failed(error.to_string())),
             }
         };
@@ -293,8 +261,7 @@ impl App {
             Verdict::Handshake => {
                 Some("it was a handshake: there is nothing to do again".to_owned())
             }
-            Verdict::TooLarge => Some("its body was not read".to_owned()),
-            _ => None,
+            _ => record.lacks(),
         }
     }
 
@@ -340,11 +307,36 @@ impl App {
     }
 }
 
-fn verdict(rejection: &Rejection) -> Verdict {
+/// A UUIDv7 of so long ago.
+fn made_before(ago: Duration) -> Uuid {
+    let then = SystemTime::now().checked_sub(ago);
+    let then = then.and_then(|then| then.duration_since(UNIX_EPOCH).ok());
+    let then = then.unwrap_or_default();
+    let of = Timestamp::from_unix(NoContext, then.as_secs(), then.subsec_nanos());
+    Uuid::new_v7(of)
+}
+
+/// None of what is no delivery.
+fn verdict(rejection: &Rejection) -> Option<Verdict> {
     match rejection {
-        Rejection::Malformed(_) | Rejection::Method => Verdict::Malformed,
-        Rejection::Unauthentic => Verdict::Unauthentic,
-        Rejection::Forbidden | Rejection::Topic(_) => Verdict::Forbidden,
-        Rejection::Unknown => Verdict::Unknown,
+        Rejection::Malformed(_) => Some(Verdict::Malformed),
+        Rejection::Unauthentic => Some(Verdict::Unauthentic),
+        Rejection::Forbidden | Rejection::Topic(_) => Some(Verdict::Forbidden),
+        Rejection::Unknown => Some(Verdict::Unknown),
+        Rejection::Method => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::inbox::made;
+
+    #[test]
+    fn an_attempt_is_named_by_when_it_began() {
+        let (id, now) = (made_before(Duration::from_secs(10)), Uuid::now_v7());
+        assert_eq!((id.get_version_num(), now.get_version_num()), (7, 7));
+        let ago = made(now) - made(id);
+        assert!((10_000..11_000).contains(&ago), "{ago}");
     }
 }

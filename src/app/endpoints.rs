@@ -1,10 +1,9 @@
 //! Endpoints of one's own: made, listed and removed by an operator, and looked up for each delivery to one.
 
 use super::App;
-use super::deliveries::Unread;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
-use crate::domain::delivery::{Delivery, Rejection};
+use crate::domain::delivery::{Delivery, NoBody, Rejection};
 use crate::domain::endpoint::{self, Endpoint, EndpointId, token_of};
 use crate::domain::event::Event;
 use crate::domain::forward::Forward;
@@ -182,24 +181,14 @@ impl App {
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Received {
-        let found = match self.endpoint(id).await {
-            Ok(found) => found.filter(|endpoint| !endpoint.has_expired(now)),
-            Err(error) => {
-                return Received::new(Err(Refusal::Failed(WorkError::State(error))), false);
-            }
-        };
-        let Some(endpoint) = found else {
-            return Received::new(Err(Refusal::Rejected(Rejection::Unknown)), true);
-        };
-        let source = id.source();
         let secret = claimed.map(Secret::new);
         let known = known(claimed, secret.as_ref());
-        if !claimed.is_some_and(|claimed| endpoint.opens_with(claimed)) {
-            let refusal = Refusal::Rejected(Rejection::Unauthentic);
-            return self.refuse(Some(&source), &delivery, &known, refusal).await;
-        }
-        let leaks = |event: &String| claimed.is_some_and(|claimed| event.contains(claimed));
-        let event = glimpse::event(&delivery).filter(|event| !leaks(event));
+        let endpoint = match self.admit_to(id, claimed, &known, &delivery, now).await {
+            Ok(endpoint) => endpoint,
+            Err(received) => return received,
+        };
+        let source = id.source();
+        let event = glimpse::event(&delivery, &known);
         let events: Vec<_> = if endpoint.forward {
             let forward = Forward::of_endpoint(&source, event.clone(), &delivery);
             vec![Event::Forward(forward)]
@@ -228,25 +217,54 @@ impl App {
         Received::new(Ok(receipt), true)
     }
 
-    /// Records a delivery to an endpoint whose body was not read. Of a name that there is not, nothing is kept.
+    /// The same of one whose body could not be read.
     pub async fn take_unread(
         &self,
         id: &EndpointId,
         claimed: Option<&str>,
         delivery: &Delivery,
         now: u64,
-        why: Unread,
-    ) -> bool {
-        match self.endpoint(id).await {
-            Ok(Some(endpoint)) if !endpoint.has_expired(now) => {
-                let secret = claimed.map(Secret::new);
-                let known = known(claimed, secret.as_ref());
-                let (source, told) = (id.source(), why.told(delivery));
-                self.record(Some(&source), delivery, &known, told).await
-            }
-            Ok(_) => true,
-            Err(_) => false,
+        why: NoBody,
+    ) -> Received {
+        let secret = claimed.map(Secret::new);
+        let known = known(claimed, secret.as_ref());
+        let admitted = self.admit_to(id, claimed, &known, delivery, now).await;
+        if let Err(received) = admitted {
+            return received;
         }
+        let (source, told) = (id.source(), Told::unread(why));
+        let kept = self.keep(Some(&source), delivery, &known, told).await;
+        Received::new(Err(Refusal::NoBody(why)), kept.is_ok())
+    }
+
+    /// The endpoint, if this is its token; else what the sender is told. What comes with another is recorded as the settings say.
+    async fn admit_to(
+        &self,
+        id: &EndpointId,
+        claimed: Option<&str>,
+        known: &Known<'_>,
+        delivery: &Delivery,
+        now: u64,
+    ) -> Result<Arc<Endpoint>, Received> {
+        let found = match self.endpoint(id).await {
+            Ok(found) => found.filter(|endpoint| !endpoint.has_expired(now)),
+            Err(error) => {
+                self.metrics.unrecorded();
+                let failed = Refusal::Failed(WorkError::State(error));
+                return Err(Received::new(Err(failed), false));
+            }
+        };
+        let Some(endpoint) = found else {
+            let unknown = Refusal::Rejected(Rejection::Unknown);
+            return Err(Received::new(Err(unknown), true));
+        };
+        if claimed.is_some_and(|claimed| endpoint.opens_with(claimed)) {
+            return Ok(endpoint);
+        }
+        let refusal = Refusal::Rejected(Rejection::Unauthentic);
+        Err(self
+            .refuse(Some(&id.source()), delivery, known, refusal)
+            .await)
     }
 
     /// The endpoint of this name, by one read at most.

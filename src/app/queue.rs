@@ -160,10 +160,10 @@ impl App {
             });
         }
         let recording = attempts.into_iter().map(|(delivery, (again, jobs))| {
-            self.attempted(delivery, By::Queue, again, began, jobs)
+            let recording = self.attempted(delivery, By::Queue, again, began, jobs);
+            self.recorded_by(deadline, delivery, recording)
         });
-        let recording = self.recorded_by(deadline, join_all(recording));
-        let (again, _) = tokio::join!(join_all(fates), recording);
+        let (again, _) = tokio::join!(join_all(fates), join_all(recording));
         again.into_iter().flatten().collect()
     }
 

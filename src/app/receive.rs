@@ -2,7 +2,7 @@
 
 use super::{App, RECORDING, missing};
 use crate::config::Recording;
-use crate::domain::delivery::{Delivery, Rejection};
+use crate::domain::delivery::{Delivery, NoBody, Rejection};
 use crate::domain::event::Event;
 use crate::domain::inbox::By;
 use crate::domain::job::Cause;
@@ -68,6 +68,23 @@ impl App {
         }
     }
 
+    /// The same of one whose body could not be read. What is secret in its URL is not known, so that it is not kept.
+    pub async fn receive_unread(
+        &self,
+        name: &str,
+        mut delivery: Delivery,
+        why: NoBody,
+    ) -> Received {
+        (delivery.url, delivery.query) = (None, None);
+        let known = Known {
+            header: self.sources.get(name).and_then(Source::secret_header),
+            ..Known::default()
+        };
+        let name = Some(name).filter(|name| self.knows(name));
+        self.refuse(name, &delivery, &known, Refusal::NoBody(why))
+            .await
+    }
+
     /// Records what it is, and does what it asks for, both at the same time: neither waits for the other, and the answer waits
     /// for both. Only what is longer than a notice is recorded first: it would be nowhere else.
     pub(super) async fn work_on(
@@ -106,7 +123,8 @@ impl App {
         let recorded = match self.recording {
             Recording::Failures if receipt.failed() > 0 => {
                 let keeping = self.keep(name, delivery, known, told);
-                let kept = self.recorded_by(deadline + RECORDING, keeping).await;
+                let kept = self.recorded_by(deadline + RECORDING, delivery.id, keeping);
+                let kept = kept.await;
                 matches!(kept, Some(Ok(())))
             }
             _ => true,

@@ -57,6 +57,26 @@ pub struct Delivery {
     pub received: u64,
 }
 
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBody {
+    /// It is longer than a body may be.
+    TooLarge,
+    /// It broke off.
+    BrokenOff,
+}
+
+impl NoBody {
+    /// In a few words.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::TooLarge => "body too large",
+            Self::BrokenOff => "the body broke off",
+        }
+    }
+}
+
 #[cfg(test)]
 impl Delivery {
     /// A POST of 2023-11-14, 22:13:20 UTC.

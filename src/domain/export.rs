@@ -106,7 +106,7 @@ fn is_unfit(character: char) -> bool {
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The shell's variable for what was left out of a header.
+/// The shell's variable for what was left out of a header: one that nobody has for another reason, since senders choose names.
 fn variable(header: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {
@@ -115,12 +115,7 @@ fn variable(header: &str) -> String {
             '_'
         }
     };
-    let name: String = header.chars().map(plain).collect();
-    // No name begins with a digit.
-    match name.starts_with(|c: char| c.is_ascii_digit()) {
-        true => format!("_{name}"),
-        false => name,
-    }
+    format!("LEFT_OUT_{}", header.chars().map(plain).collect::<String>())
 }
 
 /// The delivery as an API Gateway HTTP API hands it over (payload 2.0), for a test or for `sam local invoke`. What was left out is
@@ -191,7 +186,7 @@ mod tests {
         let line = curl(&record(&headers, b"@file 'x'\n"), None);
         assert_eq!(
             line,
-            "curl -sS -g -X 'POST' -H 'x-a: it'\\''s $HOME `id`' -H 'authorization: '\"${AUTHORIZATION:?}\" -H 'x-hub-signature-256: '\"${X_HUB_SIGNATURE_256:?}\" \
+            "curl -sS -g -X 'POST' -H 'x-a: it'\\''s $HOME `id`' -H 'authorization: '\"${LEFT_OUT_AUTHORIZATION:?}\" -H 'x-hub-signature-256: '\"${LEFT_OUT_X_HUB_SIGNATURE_256:?}\" \
              -H 'content-type:' --data-raw '@file '\\''x'\\''\n' 'https://x.example/hooks/s/'\"${LEFT_OUT:?}\"'?a=1'"
         );
     }
@@ -216,7 +211,7 @@ mod tests {
         let line = curl(&record, None);
         assert_eq!(
             line,
-            "curl -sS -g -X 'POST' -H 'x-`id`-token: '\"${X__ID__TOKEN:?}\" -H $'x-b: a\\x9b\\'$(id)' -H 'x-c;' -H '0-token: '\"${_0_TOKEN:?}\" \
+            "curl -sS -g -X 'POST' -H 'x-`id`-token: '\"${LEFT_OUT_X__ID__TOKEN:?}\" -H $'x-b: a\\x9b\\'$(id)' -H 'x-c;' -H '0-token: '\"${LEFT_OUT_0_TOKEN:?}\" \
              'https://x.example/{a,b}'"
         );
     }

@@ -2,6 +2,7 @@
 
 use super::delivery::Delivery;
 use super::json::field;
+use super::redact::{Known, is_signature};
 
 /// How the headers end in which senders name the event: `X-GitHub-Event`, `X-Event-Key`, `X-Shopify-Topic` and their like.
 const ENDINGS: [&str; 4] = ["-event", "-event-type", "-event-key", "-topic"];
@@ -14,12 +15,13 @@ const BODY_MAX: usize = 256 << 10;
 /// A longer text is no name, in bytes.
 const NAME_MAX: usize = 100;
 
-/// The type of the event, if it is where it commonly is: a header goes before the body.
+/// The type of the event, if it is where it commonly is, and no secret: a header goes before the body.
 #[must_use]
-pub fn event(delivery: &Delivery) -> Option<String> {
-    let named = delivery.headers.iter().find(|(name, _)| {
+pub fn event(delivery: &Delivery, known: &Known<'_>) -> Option<String> {
+    let named = delivery.headers.iter().find(|(name, value)| {
+        let plain = known.keeps(name, value.as_bytes()) && !is_signature(name.as_str());
         let name = name.as_str();
-        name == CLOUD_EVENT || ENDINGS.iter().any(|ending| name.ends_with(ending))
+        plain && (name == CLOUD_EVENT || ENDINGS.iter().any(|ending| name.ends_with(ending)))
     });
     let named = named.and_then(|(_, value)| value.to_str().ok());
     let in_body = || {
@@ -28,11 +30,13 @@ pub fn event(delivery: &Delivery) -> Option<String> {
     };
     let name = named.map(ToOwned::to_owned).or_else(in_body);
     name.filter(|name| !name.is_empty() && name.len() <= NAME_MAX)
+        .filter(|name| !known.is_in(name.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::signature::Secret;
     use http::{HeaderMap, HeaderValue};
 
     fn named(header: Option<(&'static str, &'static str)>, body: &str) -> Option<String> {
@@ -41,7 +45,12 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        event(&Delivery::post(headers, body.as_bytes().to_vec()))
+        let secret = Secret::new("the-token");
+        let known = Known {
+            secrets: vec![&secret],
+            ..Known::default()
+        };
+        event(&Delivery::post(headers, body.as_bytes().to_vec()), &known)
     }
 
     #[test]
@@ -63,6 +72,18 @@ mod tests {
             (None, r#"{"event":{"a":1},"event_type":"x"}"#, "x"),
         ] {
             assert_eq!(named(header, body).as_deref(), Some(event), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_secret_names_nothing() {
+        for (header, body) in [
+            (Some(("x-webhook-event-key", "s3cr3t")), ""),
+            (Some(("x-token-event", "s3cr3t")), "{}"),
+            (Some(("x-event", "of the-token")), r#"{"type":"the-token"}"#),
+            (Some(("x-signature-topic", "s3cr3t")), ""),
+        ] {
+            assert_eq!(named(header, body), None, "{header:?}");
         }
     }
 

@@ -60,6 +60,8 @@ pub fn delivery_of(group: &str) -> Option<DeliveryId> {
 pub enum Verdict {
     /// It is authentic, and its jobs are planned.
     Accepted,
+    /// The same, but for records of it that are not the shape: those are lost, and the sender is told that it failed.
+    Partial,
     /// It was a handshake, and was answered.
     Handshake,
     /// Not the shape.
@@ -77,8 +79,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Accepted,
+        Self::Partial,
         Self::Handshake,
         Self::Malformed,
         Self::Unauthentic,
@@ -93,6 +96,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Partial => "partial",
             Self::Handshake => "handshake",
             Self::Malformed => "malformed",
             Self::Unauthentic => "unauthentic",
@@ -112,7 +116,7 @@ impl Verdict {
     /// Whether the delivery was believed.
     #[must_use]
     pub fn is_proven(self) -> bool {
-        matches!(self, Self::Accepted | Self::Handshake)
+        matches!(self, Self::Accepted | Self::Partial | Self::Handshake)
     }
 }
 

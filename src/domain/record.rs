@@ -36,6 +36,8 @@ pub struct Record {
     /// A hash of the last segment of its URL, of a delivery that was not believed: so that it can be compared with the `url_key` of
     /// another day. The segment itself is not kept.
     pub claimed_key: Option<String>,
+    /// The length of its body, in bytes, where only the beginning of it is kept.
+    pub all_bytes: Option<u64>,
     /// What became of it at the door.
     pub told: Told,
 }
@@ -65,8 +67,11 @@ struct Head {
     planned: Vec<JobReport>,
     #[serde(default)]
     remarks: Vec<String>,
+    #[serde(default = "yes")]
+    read: bool,
+    /// The length of the body, where only its beginning is kept.
     #[serde(default)]
-    broken: bool,
+    all_bytes: Option<u64>,
     #[serde(default)]
     handshake: Option<Handshake>,
     #[serde(default)]
@@ -74,6 +79,10 @@ struct Head {
 }
 
 const VERSION: u32 = 2;
+
+fn yes() -> bool {
+    true
+}
 
 impl Record {
     /// Of a delivery, without what is a secret in it.
@@ -92,21 +101,32 @@ impl Record {
         delivery.url = delivery.url.map(|url| known.url(&url));
         // The URL has it, without its secrets.
         delivery.query = None;
-        let mut told = told;
-        if source.is_none() && delivery.body.len() > STRANGERS_MAX {
-            let all = delivery.body.len();
-            told.remarks.push(format!(
-                "the first {STRANGERS_MAX} of its {all} bytes are kept: it was of no source"
-            ));
+        let all = delivery.body.len() as u64;
+        if source.is_none() {
             delivery.body.truncate(STRANGERS_MAX);
         }
+        let cut = delivery.body.len() as u64 != all;
         Self {
             source: source.map(ToOwned::to_owned),
             delivery,
             headers,
             claimed_key,
+            all_bytes: cut.then_some(all),
             told,
         }
+    }
+
+    /// What of its body is not kept, in a sentence.
+    #[must_use]
+    pub fn lacks(&self) -> Option<String> {
+        if !self.told.read {
+            return Some("its body was not read".to_owned());
+        }
+        let all = self.all_bytes?;
+        let kept = self.delivery.body.len();
+        Some(format!(
+            "the first {kept} of its {all} bytes are kept: it was of no source"
+        ))
     }
 
     /// Whether the last segment of its URL was this key.
@@ -123,7 +143,7 @@ impl Record {
         Facts {
             verdict: self.told.verdict,
             source: self.source.clone(),
-            bytes: self.delivery.body.len() as u64,
+            bytes: self.all_bytes.unwrap_or(self.delivery.body.len() as u64),
             jobs: self.told.planned.len(),
             same: self.told.same.clone(),
             title: self.told.title(),
@@ -160,7 +180,8 @@ impl Record {
             reason: told.reason.clone(),
             planned: within(&told.planned, |job| job.key.as_ref().map_or(0, String::len)),
             remarks: within(&told.remarks, String::len),
-            broken: told.broken,
+            read: told.read,
+            all_bytes: self.all_bytes,
             handshake: told.handshake.clone(),
             same: told.same.clone(),
         };
@@ -196,12 +217,13 @@ impl Record {
             delivery,
             headers: head.headers,
             claimed_key: head.claimed_key,
+            all_bytes: head.all_bytes,
             told: Told {
                 verdict,
                 reason: head.reason,
                 planned: head.planned,
                 remarks: head.remarks,
-                broken: head.broken,
+                read: head.read,
                 handshake: head.handshake,
                 same: head.same,
             },

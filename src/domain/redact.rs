@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 pub const LEFT_OUT: &str = "[left out]";
 
 /// What the name of a header or of a parameter that carries a secret has in it, whatever it is joined with.
-const SECRET: [&str; 9] = [
+const SECRET: [&str; 15] = [
     "authorization",
     "cookie",
     "token",
@@ -18,9 +18,17 @@ const SECRET: [&str; 9] = [
     "credential",
     "apikey",
     "session",
+    "passphrase",
+    "bearer",
+    "accesskey",
+    "authkey",
+    "privatekey",
+    "sharedkey",
 ];
 /// Words that make such a name only where they stand alone: between signs, or at an end.
-const SECRET_WORDS: [&str; 6] = ["auth", "key", "pass", "pwd", "jwt", "sas"];
+const SECRET_WORDS: [&str; 9] = [
+    "auth", "key", "pass", "pwd", "pw", "pin", "otp", "jwt", "sas",
+];
 /// Names that have such a word, and call a delivery by its name.
 const NO_SECRET: [&str; 2] = ["idempotency-key", "x-event-key"];
 /// Words in the name of a header that carries a signature.
@@ -70,7 +78,7 @@ impl Known<'_> {
         !is_secret(name.as_str()) && self.header != Some(name) && !self.is_in(value)
     }
 
-    fn is_in(&self, value: &[u8]) -> bool {
+    pub(super) fn is_in(&self, value: &[u8]) -> bool {
         self.secrets.iter().any(|secret| {
             let secret = secret.expose().as_bytes();
             secret.len() >= FOUND_FROM && memchr::memmem::find(value, secret).is_some()
@@ -151,6 +159,13 @@ mod tests {
             "x-auth",
             "api_key",
             "access_key",
+            "cb-access-passphrase",
+            "x-bearer",
+            "accesskey",
+            "authkey",
+            "privatekey",
+            "x-otp",
+            "pw",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -172,6 +187,8 @@ mod tests {
             "webhook-id",
             "x-author",
             "keyword",
+            "pinned",
+            "x-shopify-topic",
         ] {
             assert!(!is_secret(name) && !is_signature(name), "{name}");
         }

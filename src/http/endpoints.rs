@@ -1,11 +1,11 @@
 //! Endpoints of one's own, towards senders: whatever is posted with the right token is recorded.
 
 use super::credentials::bearer;
-use super::{Account, Clock, arrived, as_json, unread};
+use super::{Account, Clock, arrived, as_json, no_body, status_without};
 use crate::app::App;
 use crate::domain::delivery::Rejection;
 use crate::domain::endpoint::EndpointId;
-use crate::receipt::{Receipt, Refusal};
+use crate::receipt::{Receipt, Received, Refusal};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -54,21 +54,22 @@ async fn take(
     let delivery_id = delivery.id;
     let mut account = Account::new(delivery_id, trace.clone(), &body);
     let now = now.as_secs();
-    let (recorded, (status, error, cause)) = match (&id, body) {
+    let token = token.as_deref();
+    let received = match (&id, body) {
         (Some(id), Ok(body)) => {
             delivery.body = body;
-            let token = token.as_deref();
-            let received = app.take(id, token, delivery, now, trace, deadline).await;
-            (received.recorded, told(&received.answer))
+            app.take(id, token, delivery, now, trace, deadline).await
         }
         (Some(id), Err(rejection)) => {
-            let (status, why) = unread(&rejection);
-            let token = token.as_deref();
-            let recorded = app.take_unread(id, token, &delivery, now, why).await;
-            (recorded, refused(status, why.reason()))
+            let why = no_body(&rejection);
+            app.take_unread(id, token, &delivery, now, why).await
         }
-        (None, _) => (true, told(&Err(Refusal::Rejected(Rejection::Unknown)))),
+        (None, _) => Received {
+            answer: Err(Refusal::Rejected(Rejection::Unknown)),
+            recorded: true,
+        },
     };
+    let (status, error, cause) = told(&received.answer);
     account.cause = cause;
     account.source = id
         .filter(|_| status != StatusCode::NOT_FOUND)
@@ -78,17 +79,12 @@ async fn take(
         None => json!({"delivery": delivery, "recorded": true}),
         Some(error) => json!({"delivery": delivery, "error": error}),
     };
-    account.close(&app, recorded, as_json(status, &answer))
+    account.close(&app, received.recorded, as_json(status, &answer))
 }
 
 /// Status, what the sender is told where it was not taken, and what the log is told.
-type Told = (StatusCode, Option<&'static str>, Option<String>);
-
-fn refused(status: StatusCode, why: &'static str) -> Told {
-    (status, Some(why), Some(why.to_owned()))
-}
-
-fn told(answer: &Result<Receipt, Refusal>) -> Told {
+fn told(answer: &Result<Receipt, Refusal>) -> (StatusCode, Option<&'static str>, Option<String>) {
+    let refused = |status, why: &'static str| (status, Some(why), Some(why.to_owned()));
     let failed = |why: &'static str, cause| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         (status, Some(why), Some(cause))
@@ -103,6 +99,7 @@ fn told(answer: &Result<Receipt, Refusal>) -> Told {
             refused(StatusCode::UNAUTHORIZED, "token missing or wrong")
         }
         Err(Refusal::Rejected(_)) => refused(StatusCode::NOT_FOUND, "no such endpoint"),
+        Err(Refusal::NoBody(why)) => refused(status_without(*why), why.reason()),
         Err(Refusal::Failed(error)) => {
             failed("it was not recorded: send it again", error.to_string())
         }

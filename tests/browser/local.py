@@ -152,6 +152,11 @@ class Local:
         held = self.api("GET", "mirror")["origins"][0]["held"]
         assert held and held["removals"] == removals, held
 
+    def files(self, identity):
+        """The names of a delivery's files in the state bucket, the delivery itself first."""
+        group = f"deliveries/{(1 << 48) - 1 - int(identity.replace('-', '')[:12], 16):012x}-{identity}/"
+        return [one["Key"] for one in self.s3.list_objects_v2(Bucket="state", Prefix=group)["Contents"]]
+
     def forget(self):
         """Empties the inbox."""
         while contents := self.s3.list_objects_v2(Bucket="state", Prefix="deliveries/").get("Contents"):

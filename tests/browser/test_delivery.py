@@ -121,8 +121,8 @@ def test_the_body_and_the_fixture_can_be_saved(inbox):
     identity = inbox.local.deliver(path, body, "-H", "content-type: application/octet-stream")
     inbox.go(f"/delivery/{identity}")
     inbox.press("Download the body")
-    wait("all of it", lambda: len(inbox.downloaded(f"{identity}.bin")) == len(body), 20)
-    assert inbox.downloaded(f"{identity}.bin") == body, "4 MiB, in two pieces"
+    wait("all of it", lambda: len(inbox.downloaded(f"{identity}.body")) == len(body), 20)
+    assert inbox.downloaded(f"{identity}.body") == body, "4 MiB, in two pieces"
     small = inbox.local.deliver("/hooks/vk", inbox.local.of_storage("fixture.txt"), "-H", "authorization: Bearer hunter2")
     inbox.go(f"/delivery/{small}")
     inbox.press("Export as fixture")
@@ -130,6 +130,25 @@ def test_the_body_and_the_fixture_can_be_saved(inbox):
     assert event["version"] == "2.0"
     assert event["requestContext"]["http"]["method"] == "POST"
     assert "hunter2" not in json.dumps(event)
+
+
+def test_what_failed_and_is_replayed_has_its_attempts_from_then_on(inbox):
+    local = inbox.local
+    accepted = local.deliver("/hooks/vk", local.of_storage("mended.txt"))
+    # The same as if a secret had been missing when it came.
+    identity = accepted[:-4] + "0000"
+    place = local.files(accepted)[0]
+    head, body = local.s3.get_object(Bucket="state", Key=place)["Body"].read().split(b"\n", 1)
+    head = json.loads(head) | {"delivery": identity, "verdict": "failed", "reason": "no secret", "planned": []}
+    title = place.split(".")[-1]
+    local.s3.put_object(Bucket="state", Key=f"{place.split('/0.')[0][:-4]}0000/0.failed.vk.{len(body)}.0..{title}", Body=json.dumps(head).encode() + b"\n" + body)
+    inbox.go(f"/delivery/{identity}")
+    inbox.shows("Our side failed before it could be worked on")
+    assert "Attempts" not in inbox.text("main")
+    inbox.press("Replay …")
+    inbox.press("Replay", "dialog")
+    inbox.shows("Replayed, and its work is done.")
+    inbox.shows("Attempt 1")
 
 
 def test_a_delivery_that_is_not_kept_is_said_to_be_gone(inbox):

@@ -97,6 +97,22 @@ def test_a_filter_that_matches_nothing_says_so(inbox):
     inbox.find(".row")
 
 
+def test_what_has_another_state_by_now_leaves_a_filtered_list(inbox):
+    local = inbox.local
+    leaves, stays = (local.deliver("/hooks/vk", local.of_storage(f"state {name}.txt")) for name in ("one", "two"))
+    for identity in (leaves, stays):
+        local.attempts(identity, 1)
+    inbox.go("/?status=done&text=state")
+    wait("both", lambda: set(inbox.ids()) == {leaves, stays})
+    # As the worker would write it.
+    later = f"{int(time.time() * 1000) + 1000:012x}"
+    failed = local.files(leaves)[0].split("/0.")[0] + f"/1.{later[:8]}-{later[8:]}-7000-8000-000000000000.queue.failed.0.1.5."
+    local.s3.put_object(Bucket="state", Key=failed, Body=b"")
+    wait("one has left", lambda: inbox.ids() == [stays], 5)
+    local.s3.delete_object(Bucket="state", Key=failed)
+    wait("and is back", lambda: set(inbox.ids()) == {leaves, stays}, 5)
+
+
 def test_older_ones_are_fetched_when_asked_for(inbox):
     path, endpoint = inbox.local.endpoint("many")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

@@ -230,6 +230,22 @@ async fn a_failure_that_there_is_no_time_to_record_is_counted() {
 }
 
 #[tokio::test]
+async fn what_an_endpoint_could_not_record_is_counted() {
+    let (_store, faults, app) = named().await;
+    faults.inject(
+        On::every().bucket("state"),
+        Fault::Status(503, "ServiceUnavailable"),
+    );
+    assert_eq!(
+        deliver(&app, "/in/abcdefghijkmnpqr/t", "1".into()).await,
+        500
+    );
+    let lines = counted(&app);
+    let unrecorded: Vec<_> = of(&lines, "function", "unrecorded");
+    assert_eq!(unrecorded, [("receiver".to_owned(), 1)]);
+}
+
+#[tokio::test]
 async fn what_was_counted_is_written_before_lambda_ends_an_invocation_that_hangs() {
     let (_store, _, _, _, [s3_url, ..]) = far_sides().await;
     // Takes the connection and never answers.

@@ -107,16 +107,45 @@ async fn a_key_that_a_delivery_names_twice_is_one_job_and_a_broken_record_is_tol
     assert_eq!(row.state().word(), "done");
     let broken = json!({"eventName": "s3:ObjectCreated:Put", "s3": {}});
     assert_eq!(world.deliver([created("a"), broken]).await.status, 500);
-    assert!(newest(&world).await.record.unwrap().told.broken);
+    let found = newest(&world).await;
+    assert_eq!(found.record.unwrap().told.verdict, Verdict::Partial);
+    assert_eq!(
+        found.row.state().word(),
+        "failed",
+        "though its jobs are done: what is lost of it no attempt mends"
+    );
+    let ignored = json!({"eventName": "s3:TestEvent", "s3": {"bucket": {"name": "origin"}}});
+    let broken = json!({"eventName": "s3:ObjectCreated:Put", "s3": {}});
+    assert_eq!(world.deliver([ignored, broken]).await.status, 500);
+    assert_eq!(world.inbox()[0].state().word(), "failed");
+}
+
+#[tokio::test]
+async fn a_body_that_broke_off_is_told_and_never_received_again() {
+    let world = github().await;
+    let broken = [Ok("{\"a\""), Err(std::io::Error::other("reset"))];
+    let body = Body::from_stream(futures_util::stream::iter(broken));
+    let request = Request::post("/hooks/github/the-url-key").body(body);
+    assert_eq!(world.send(request.unwrap()).await.status, 400);
+    let found = newest(&world).await;
+    let record = found.record.unwrap();
+    assert_eq!(record.told.verdict, Verdict::Malformed);
+    assert_eq!(record.told.reason.as_deref(), Some("the body broke off"));
+    let not = replayed(world.app(), found.row.id).await;
+    let why = "its body was not read".to_owned();
+    assert_eq!(not, Err(Unreplayed::Never(why)));
 }
 
 #[tokio::test]
 async fn of_who_names_no_source_little_is_kept() {
     let world = github().await;
     world.post("/hooks/nobody", vec![b'x'; 100_000]).await;
-    let record = newest(&world).await.record.unwrap();
+    let found = newest(&world).await;
+    assert_eq!(found.row.facts.unwrap().bytes, 100_000);
+    let record = found.record.unwrap();
     assert_eq!(record.delivery.body.len(), 4096);
-    assert!(record.told.remarks[0].contains("of its 100000 bytes"));
+    let lacks = record.lacks().unwrap();
+    assert!(lacks.contains("the first 4096 of its 100000 bytes"));
 }
 
 #[tokio::test]

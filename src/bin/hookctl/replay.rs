@@ -17,7 +17,6 @@ use hookwork::app::deliveries::Unreplayed;
 use hookwork::clients::https::plain;
 use hookwork::domain::delivery::DeliveryId;
 use hookwork::domain::export::is_of_the_way;
-use hookwork::domain::inbox::Verdict;
 use hookwork::domain::record::Record;
 
 use crate::print::{Printer, clean_lines, complain};
@@ -123,8 +122,8 @@ async fn post(
     let found = app.find(id).await.map_err(|problem| anyhow!(problem))?;
     let record = found.and_then(|found| found.record);
     let record = record.with_context(|| format!("no delivery {id} is kept"))?;
-    if record.told.verdict == Verdict::TooLarge {
-        bail!("its body was not read, so that there is nothing to post");
+    if let Some(why) = record.lacks() {
+        bail!("it is not posted: {why}");
     }
     let left_out = record.headers.iter().filter(|(_, value)| value.is_none());
     let left_out: Vec<_> = left_out.map(|(name, _)| name.as_str()).collect();

@@ -30,8 +30,8 @@ const HELP: &str = "\
 It looks each second at the state bucket, with your own credentials: s3:ListBucket is all that it needs. A delivery is printed when
 it comes, and again whenever something more becomes of it. With --json each is a line, as the inbox's API has it.
 
-States: done, pending, failed, nothing, handshake, refused, recorded. Verdicts: accepted, handshake, malformed, unauthentic,
-forbidden, unknown, too_large, failed.
+States: done, pending, failed, nothing, handshake, refused, recorded. Verdicts: accepted, partial, handshake, malformed, unauthentic,
+forbidden, unknown, too_large.
 
 Ctrl-C ends it, with 0; 2 is an error. --once prints what is there, and ends.
 
@@ -86,6 +86,9 @@ async fn follow(options: &Options) -> Result<ExitCode> {
         status: options.status.clone(),
         ..Filter::default()
     };
+    if options.once {
+        return once(&app, &filter, options, &printer).await;
+    }
     let page = app.list(&filter, None, ROWS).await;
     let page = page.map_err(|problem| anyhow!(problem))?;
     let oldest = page.rows.last().map_or_else(now, Row::received);
@@ -99,9 +102,6 @@ async fn follow(options: &Options) -> Result<ExitCode> {
     rows.into_iter()
         .skip(skipped)
         .for_each(|row| show(row, options.json, &printer));
-    if options.once {
-        return Ok(ExitCode::SUCCESS);
-    }
     let mut problem = String::new();
     loop {
         tokio::time::sleep(EACH).await;
@@ -121,6 +121,34 @@ async fn follow(options: &Options) -> Result<ExitCode> {
             }
         }
     }
+}
+
+/// Prints the last ones, however far back they are.
+async fn once(
+    app: &App,
+    filter: &Filter,
+    options: &Options,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let last = usize::from(options.last);
+    let (mut rows, mut before) = (Vec::new(), None);
+    while rows.len() < last {
+        let page = app.list(filter, before.as_deref(), ROWS).await;
+        let page = page.map_err(|problem| anyhow!(problem))?;
+        rows.extend(page.rows);
+        before = page.before;
+        if before.is_none() {
+            break;
+        }
+    }
+    rows.truncate(last);
+    if !options.json {
+        columns(printer);
+    }
+    for row in rows.iter().rev() {
+        show(row, options.json, printer);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What there is since a while ago, newest first.

@@ -108,7 +108,7 @@ pub struct JobReport {
 /// What a list says of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptFacts {
-    /// When it was over.
+    /// When it was over; of a replay, when it began.
     pub id: Uuid,
     /// Who made it.
     pub by: By,
@@ -128,7 +128,7 @@ pub struct AttemptFacts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     version: u32,
-    /// Its own; when it was over is in it.
+    /// Its own; when it was over is in it, or of a replay, when it began.
     pub id: Uuid,
     /// Who made it.
     pub by: By,
@@ -211,7 +211,7 @@ impl Attempt {
 }
 
 impl AttemptFacts {
-    /// When it was over, in milliseconds since 1970.
+    /// When it was over, or of a replay when it began, in milliseconds since 1970.
     #[must_use]
     pub fn at(&self) -> u64 {
         made(self.id)

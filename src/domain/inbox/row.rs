@@ -102,12 +102,16 @@ impl Row {
         let round = &self.attempts[begun.unwrap_or_default()..];
         let good: usize = round.iter().map(|attempt| attempt.good).sum();
         let dead = round.iter().any(|attempt| attempt.outcome == "dead");
+        let partial = self.facts.as_ref().map(|facts| facts.verdict) == Some(Verdict::Partial);
         match (round.last(), &self.facts) {
             (Some(last), _) if dead || last.outcome == "failed" => State::Failed,
+            // What is lost of it no attempt mends.
+            (Some(_), _) if good >= planned.max(1) && partial => State::Failed,
             (Some(_), _) if good >= planned.max(1) => State::Done,
             (Some(_), _) => State::Pending,
             (None, Some(facts)) => match facts.verdict {
-                Verdict::Accepted if facts.jobs > 0 => State::Pending,
+                Verdict::Accepted | Verdict::Partial if facts.jobs > 0 => State::Pending,
+                Verdict::Partial => State::Failed,
                 Verdict::Accepted if facts.source.as_deref().is_some_and(is_endpoint) => {
                     State::Recorded
                 }
@@ -179,7 +183,7 @@ pub fn known_status(word: &str) -> Result<(), String> {
 pub struct Filter {
     /// Of this source; `-` of none.
     pub source: Option<String>,
-    /// With this state or verdict.
+    /// With this state; a word that is no state is a verdict.
     pub status: Option<String>,
     /// With this text in source, id or title, in whatever case.
     pub text: Option<String>,
@@ -199,11 +203,15 @@ impl Filter {
             .source
             .as_deref()
             .is_none_or(|wanted| source.unwrap_or("-") == wanted);
-        let verdict = facts.map(|facts| facts.verdict.word());
-        let right_status = self
-            .status
-            .as_deref()
-            .is_none_or(|wanted| row.state().word() == wanted || verdict == Some(wanted));
+        let right_status = self.status.as_deref().is_none_or(|wanted| {
+            let is_state = State::ALL.iter().any(|state| state.word() == wanted);
+            // A word that is both asks for how things stand now.
+            if is_state {
+                row.state().word() == wanted
+            } else {
+                facts.is_some_and(|facts| facts.verdict.word() == wanted)
+            }
+        });
         let has = |text: &str| {
             let title = facts.map_or("", |facts| &facts.title);
             [source.unwrap_or_default(), title, &row.id.to_string()]

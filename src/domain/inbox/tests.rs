@@ -164,6 +164,10 @@ fn a_state_tells_what_is_still_to_come() {
         state(done, &[attempt(1, &["dead"]), again("copied")]),
         "done"
     );
+    let partial = |jobs| of(Verdict::Partial, jobs);
+    assert_eq!(state(partial(1), &[]), "pending");
+    assert_eq!(state(partial(0), &[]), "failed");
+    assert_eq!(state(partial(1), std::slice::from_ref(&one)), "failed");
     let mut endpoint = facts(Verdict::Accepted, 0);
     endpoint.source = Some("in/abc".to_owned());
     assert_eq!(state(Some(endpoint), &[]), "recorded");
@@ -194,6 +198,24 @@ fn an_attempt_as_a_whole_is_called_what_needs_a_look() {
     assert_eq!(outcome(&["dead", "failed"]), ("dead", 0));
     assert_eq!(outcome(&["queued"]), ("queued", 0));
     assert_eq!(outcome(&["what is this"]), ("mixed", 1));
+}
+
+#[test]
+fn a_word_that_is_a_state_and_a_verdict_asks_for_the_state() {
+    let failed = facts(Verdict::Failed, 0);
+    let mended = id(1_000, 0);
+    let again = attempt(1_500, &["copied"]);
+    let places = [failed.place(mended), again.place(mended)];
+    let row = rows(places.iter().map(|place| name(place))).remove(0);
+    let wants = |word: &str| {
+        let status = Some(word.to_owned());
+        Filter {
+            status,
+            ..Filter::default()
+        }
+        .wants(&row)
+    };
+    assert!(wants("done") && !wants("failed"));
 }
 
 #[test]

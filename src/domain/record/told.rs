@@ -1,6 +1,6 @@
 //! What became of a delivery at the door: in a word, why, and what is to be done for it.
 
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Delivery, NoBody};
 use crate::domain::event::Event;
 use crate::domain::forward::occurrence;
 use crate::domain::handshake::{VkChallenge, spellings};
@@ -21,8 +21,8 @@ pub struct Told {
     pub planned: Vec<JobReport>,
     /// What nothing is done for, and why.
     pub remarks: Vec<String>,
-    /// Whether some of its records, and not all, are not the shape: then the sender is told that it failed.
-    pub broken: bool,
+    /// Whether its body was read.
+    pub read: bool,
     /// What it was answered with, where it was a handshake that signs a URL.
     pub handshake: Option<Handshake>,
     /// What deliveries have in common that are the same; empty where none can be.
@@ -51,6 +51,20 @@ impl Told {
         }
     }
 
+    /// Of one whose body could not be read.
+    #[must_use]
+    pub fn unread(why: NoBody) -> Self {
+        let verdict = match why {
+            NoBody::TooLarge => Verdict::TooLarge,
+            NoBody::BrokenOff => Verdict::Malformed,
+        };
+        Self {
+            reason: Some(why.reason().to_owned()),
+            read: false,
+            ..Self::of(verdict, String::new())
+        }
+    }
+
     /// Of a handshake.
     #[must_use]
     pub fn answered(handshake: Option<Handshake>) -> Self {
@@ -68,6 +82,11 @@ impl Told {
             Verdict::Malformed
         } else if is(|event| matches!(event, Event::Forbidden { .. })) {
             Verdict::Forbidden
+        } else if events
+            .iter()
+            .any(|event| matches!(event, Event::Malformed(_)))
+        {
+            Verdict::Partial
         } else {
             Verdict::Accepted
         };
@@ -87,9 +106,6 @@ impl Told {
         Self {
             planned: jobs.map(|job| JobReport::planned(&job)).collect(),
             remarks,
-            broken: events
-                .iter()
-                .any(|event| matches!(event, Event::Malformed(_))),
             ..Self::of(verdict, known_again.map_or_else(|| same(delivery), short))
         }
     }
@@ -100,7 +116,7 @@ impl Told {
             reason: None,
             planned: Vec::new(),
             remarks: Vec::new(),
-            broken: false,
+            read: true,
             handshake: None,
             same,
         }

@@ -161,6 +161,9 @@ async fn download_fixture(State(inbox): State<Arc<Inbox>>, id: Id) -> Response {
         Ok(record) => record,
         Err(response) => return *response,
     };
+    if let Some(why) = record.lacks() {
+        return error(StatusCode::CONFLICT, &why);
+    }
     let own = inbox.app.signature_header(record.source.as_deref());
     let event = fixture(&record, own);
     if shown::encoded(&event) > FIXTURE_MAX {

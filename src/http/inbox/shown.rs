@@ -75,9 +75,12 @@ fn of_record(app: &App, record: &Record, attempts: &[Attempt]) -> Value {
     let headers = within(headers, &mut room);
     let planned = told.planned.iter().map(|job| planned(app, record, job));
     let planned = within(planned, &mut room);
-    let remarks = within(told.remarks.iter().map(|remark| json!(remark)), &mut room);
-    let command = curl(record, own);
-    let command = Some(command).filter(|command| encoded(&json!(command)) <= COMMAND_MAX);
+    let lacks = record.lacks();
+    let remarks = lacks.iter().chain(&told.remarks);
+    let remarks = within(remarks.map(|remark| json!(remark)), &mut room);
+    // What is not whole is not to be sent as if it were.
+    let command = lacks.is_none().then(|| curl(record, own));
+    let command = command.filter(|command| encoded(&json!(command)) <= COMMAND_MAX);
     let end = of.body.len().min(BODY_SHOWN);
     let why = app.not_replayable(record);
     json!({
@@ -106,7 +109,6 @@ fn status(record: &Record, attempts: &[Attempt]) -> StatusCode {
     let inline = attempts.iter().find(|attempt| attempt.by == By::Inline);
     let undone = |job: &JobReport| matches!(job.outcome.as_str(), "failed" | "unfinished");
     match record.told.verdict {
-        Verdict::Accepted if record.told.broken => StatusCode::INTERNAL_SERVER_ERROR,
         Verdict::Accepted if inline.is_some_and(|inline| inline.jobs.iter().any(undone)) => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -116,7 +118,7 @@ fn status(record: &Record, attempts: &[Attempt]) -> StatusCode {
         Verdict::Forbidden => StatusCode::FORBIDDEN,
         Verdict::Unknown => StatusCode::NOT_FOUND,
         Verdict::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Verdict::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        Verdict::Partial | Verdict::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

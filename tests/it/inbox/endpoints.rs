@@ -154,6 +154,10 @@ async fn takes_nothing_without_its_token_and_tells_what_came() {
     assert_eq!(desk.post(&path, Some(&token), long).await.status, 413);
     let rows = desk.read("/inbox/api/deliveries?status=too_large").await;
     assert_eq!(rows["deliveries"][0]["source"], format!("in/{id}"));
+    let long = || vec![b'x'; BODY_MAX + 1];
+    assert_eq!(desk.post(&path, Some("wrong"), long()).await.status, 401);
+    let unknown = format!("/in/{UNKNOWN}");
+    assert_eq!(desk.post(&unknown, Some(&token), long()).await.status, 404);
     let largest = vec![b'x'; BODY_MAX];
     assert_eq!(desk.post(&path, Some(&token), largest).await.status, 200);
 }
@@ -206,6 +210,31 @@ async fn hands_on_what_its_owner_wants_to_have_handed_on() {
     let notices = desk.world.topic.notices();
     assert_eq!(notices.len(), 2);
     assert_eq!(notices[1].attributes, notices[0].attributes);
+    // What is a secret is no name, when it comes and when it is received again.
+    let body = format!(r#"{{"type":"{token}"}}"#);
+    let secret = Request::post(format!("/in/{id}/{token}"))
+        .header("x-token-event", "s3cr3t")
+        .header("x-event", format!("of {token}"));
+    let seen = desk.send(secret.body(Body::from(body)).unwrap()).await;
+    let delivery = seen.json()["delivery"].as_str().unwrap().to_owned();
+    let path = format!("/inbox/api/deliveries/{delivery}");
+    let replay = format!("{path}/replay");
+    assert_eq!(desk.call("POST", &replay, Value::Null).await.status, 200);
+    let shown = desk.read(&path).await;
+    assert_eq!(
+        (&shown["title"], shown["history"].as_array().unwrap().len()),
+        (&json!("forward"), 2)
+    );
+    for attempt in shown["history"].as_array().unwrap() {
+        assert_eq!(attempt["jobs"][0]["event"], Value::Null, "{attempt}");
+    }
+    let notices = desk.world.topic.notices();
+    assert_eq!(notices.len(), 4);
+    assert!(
+        notices[2..]
+            .iter()
+            .all(|one| !one.attributes.contains_key("event"))
+    );
     desk.world.topic.fail_next(100);
     let seen = desk.post(&format!("/in/{id}"), Some(&token), "hello").await;
     assert_eq!(

@@ -158,6 +158,7 @@ async fn a_line_to_paste_runs_nothing_but_curl() {
     let name = HeaderName::from_bytes(b"x-`id`$id'token").unwrap();
     let request = Request::post("/hooks/open?a='$(id)'&b=`id`")
         .header(name, "secret")
+        .header("aws_secret_access_key", "x")
         .header("x-b", "'; id; '\\");
     desk.send(
         request
@@ -176,8 +177,17 @@ async fn a_line_to_paste_runs_nothing_but_curl() {
     let ran = script("");
     assert!(!ran.status.success() && ran.stdout.is_empty(), "{line}");
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(told.contains("X__ID__ID_TOKEN: parameter null"), "{told}");
-    let ran = script("set -u; X__ID__ID_TOKEN=mine");
+    assert!(
+        told.contains("LEFT_OUT_X__ID__ID_TOKEN: parameter null"),
+        "{told}"
+    );
+    let ran = script(
+        "set -u; AWS_SECRET_ACCESS_KEY=RAN; LEFT_OUT_AWS_SECRET_ACCESS_KEY=; LEFT_OUT_X__ID__ID_TOKEN=mine",
+    );
+    assert!(!ran.status.success(), "an empty one is none either");
+    let ran = script(
+        "set -u; AWS_SECRET_ACCESS_KEY=RAN; LEFT_OUT_AWS_SECRET_ACCESS_KEY=1; LEFT_OUT_X__ID__ID_TOKEN=mine",
+    );
     let words = String::from_utf8(ran.stdout).unwrap();
     let words: Vec<_> = words.split_terminator('\0').collect();
     assert!(

@@ -146,6 +146,17 @@ async fn refuses_what_is_no_url_of_http_and_what_is_not_kept() {
     let ran = site.run(&["replay", "0197"]).await;
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("expected a delivery's id"), "{ran:?}");
+    let long = http::Request::post("/hooks/nobody").body(Body::from(vec![b'x'; 5000]));
+    let answer = site.asked(long.unwrap()).await;
+    let cut = answer.json()["delivery"].as_str().unwrap().to_owned();
+    let ran = site
+        .run(&["replay", &cut, "--to", "http://127.0.0.1:1"])
+        .await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.err.contains("the first 4096 of its 5000 bytes"),
+        "{ran:?}"
+    );
     for more in [
         &["replay", unknown][..],
         &["replay", unknown, "--to", "http://127.0.0.1:1"],

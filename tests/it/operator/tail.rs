@@ -2,12 +2,15 @@
 
 use super::{Ran, SECRETS, Site};
 use axum::body::Body;
+use hookwork::domain::delivery::DeliveryId;
+use hookwork::domain::inbox::{FOLDER, Kept, group};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 /// How long a line may take: it looks each second.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -147,6 +150,19 @@ async fn shows_what_is_there_once_and_warns_of_a_source_that_there_is_not() {
     let titles: Vec<_> = rows.iter().map(|row| row["title"].clone()).collect();
     assert_eq!((ran.code, titles), (Some(0), vec![json!("b"), json!("c")]));
     assert_eq!(ran.err, "");
+    // Far behind what one look at the list goes through.
+    let refused = http::Request::post("/hooks/intdash").body(Body::from("{}"));
+    let refused = site.asked(refused.unwrap()).await.json()["delivery"].clone();
+    for _ in 0..9_000 {
+        let place = format!("{}/0.accepted.vk.1.0..", group(DeliveryId(Uuid::now_v7())));
+        assert!(Kept::of_name(&place).is_some(), "{place}");
+        site.store.put("state", &format!("{FOLDER}{place}"), "");
+    }
+    let ran = site
+        .run(&["tail", "--once", "--status", "unauthentic", "--json"])
+        .await;
+    let row: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &row["id"]), (Some(0), &refused));
     let ran = site
         .run(&["tail", "--once", "--source", "vkk", "--json"])
         .await;
