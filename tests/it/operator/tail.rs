@@ -2,6 +2,7 @@
 
 use super::{Ran, SECRETS, Site};
 use axum::body::Body;
+use futures_util::future::join_all;
 use hookwork::domain::delivery::DeliveryId;
 use hookwork::domain::inbox::{FOLDER, Kept, group};
 use serde_json::{Value, json};
@@ -132,6 +133,21 @@ async fn begins_with_the_last_ones_of_what_is_wanted_and_obeys_no_control_charac
     assert!(line.ends_with("b\\u{1b}[2J\\u{202e}"), "{line}");
     let ran = tail.interrupted().await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn ends_well_however_early_it_is_interrupted() {
+    let site = Site::new(json!({}), true).await;
+    let ended = async || {
+        let mut tail = Tail::start(&site, &["tail"]);
+        tail.line().await;
+        tail.interrupted().await.code
+    };
+    // Side by side, so that they are slow to begin.
+    for _ in 0..8 {
+        let codes = join_all((0..8).map(|_| ended())).await;
+        assert_eq!(codes, [Some(0); 8]);
+    }
 }
 
 #[tokio::test]
