@@ -67,8 +67,8 @@ struct Head {
     planned: Vec<JobReport>,
     #[serde(default)]
     remarks: Vec<String>,
-    #[serde(default = "yes")]
-    read: bool,
+    #[serde(default)]
+    unread: bool,
     /// The length of the body, where only its beginning is kept.
     #[serde(default)]
     all_bytes: Option<u64>,
@@ -79,10 +79,6 @@ struct Head {
 }
 
 const VERSION: u32 = 2;
-
-fn yes() -> bool {
-    true
-}
 
 impl Record {
     /// Of a delivery, without what is a secret in it.
@@ -119,7 +115,7 @@ impl Record {
     /// What of its body is not kept, in a sentence.
     #[must_use]
     pub fn lacks(&self) -> Option<String> {
-        if !self.told.read {
+        if self.told.unread {
             return Some("its body was not read".to_owned());
         }
         let all = self.all_bytes?;
@@ -180,7 +176,7 @@ impl Record {
             reason: told.reason.clone(),
             planned: within(&told.planned, |job| job.key.as_ref().map_or(0, String::len)),
             remarks: within(&told.remarks, String::len),
-            read: told.read,
+            unread: told.unread,
             all_bytes: self.all_bytes,
             handshake: told.handshake.clone(),
             same: told.same.clone(),
@@ -223,7 +219,7 @@ impl Record {
                 reason: head.reason,
                 planned: head.planned,
                 remarks: head.remarks,
-                read: head.read,
+                unread: head.unread,
                 handshake: head.handshake,
                 same: head.same,
             },

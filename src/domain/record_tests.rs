@@ -59,7 +59,7 @@ fn reads_the_second_version() {
     );
     let golden = "{\"version\":2,\"delivery\":\"00000000-0000-0000-0000-000000000000\",\"source\":\"s\",\"method\":\"POST\",\"received\":1700000000,\"from\":\"192.0.2.1\",\
         \"headers\":[[\"x-a\",\"a\"],[\"x-a\",\"again\"],[\"authorization\",null],[\"x-token\",null]],\"url\":\"https://x/hooks/s/[left out]\",\"claimed_key\":\"1167b37003b4a35ab32d3913a4f23eb9fa0bc3a8919babf318e9f639c9843c7c\",\"verdict\":\"unauthentic\",\
-        \"reason\":\"why\",\"planned\":[],\"remarks\":[],\"read\":true,\"all_bytes\":null,\"handshake\":null,\"same\":\"c389d784d6c787f8\"}\n{}";
+        \"reason\":\"why\",\"planned\":[],\"remarks\":[],\"unread\":false,\"all_bytes\":null,\"handshake\":null,\"same\":\"c389d784d6c787f8\"}\n{}";
     assert_eq!(String::from_utf8(record.to_bytes()).unwrap(), golden);
     let read = Record::from_bytes(Bytes::from_static(golden.as_bytes())).unwrap();
     assert_eq!((&read.told, &read.headers), (&record.told, &record.headers));

@@ -102,13 +102,12 @@ impl Row {
         let round = &self.attempts[begun.unwrap_or_default()..];
         let good: usize = round.iter().map(|attempt| attempt.good).sum();
         let dead = round.iter().any(|attempt| attempt.outcome == "dead");
-        let partial = self.facts.as_ref().map(|facts| facts.verdict) == Some(Verdict::Partial);
         match (round.last(), &self.facts) {
             (Some(last), _) if dead || last.outcome == "failed" => State::Failed,
+            (Some(_), _) if good < planned.max(1) => State::Pending,
             // What is lost of it no attempt mends.
-            (Some(_), _) if good >= planned.max(1) && partial => State::Failed,
-            (Some(_), _) if good >= planned.max(1) => State::Done,
-            (Some(_), _) => State::Pending,
+            (Some(_), Some(facts)) if facts.verdict == Verdict::Partial => State::Failed,
+            (Some(_), _) => State::Done,
             (None, Some(facts)) => match facts.verdict {
                 Verdict::Accepted | Verdict::Partial if facts.jobs > 0 => State::Pending,
                 Verdict::Partial => State::Failed,

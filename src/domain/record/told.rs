@@ -21,8 +21,8 @@ pub struct Told {
     pub planned: Vec<JobReport>,
     /// What nothing is done for, and why.
     pub remarks: Vec<String>,
-    /// Whether its body was read.
-    pub read: bool,
+    /// Whether its body was not read.
+    pub unread: bool,
     /// What it was answered with, where it was a handshake that signs a URL.
     pub handshake: Option<Handshake>,
     /// What deliveries have in common that are the same; empty where none can be.
@@ -60,7 +60,7 @@ impl Told {
         };
         Self {
             reason: Some(why.reason().to_owned()),
-            read: false,
+            unread: true,
             ..Self::of(verdict, String::new())
         }
     }
@@ -116,7 +116,7 @@ impl Told {
             reason: None,
             planned: Vec::new(),
             remarks: Vec::new(),
-            read: true,
+            unread: false,
             handshake: None,
             same,
         }
