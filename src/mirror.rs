@@ -127,12 +127,13 @@ impl Mirror<'_> {
             step = match step {
                 Step::Look(look) => {
                     tokio::time::sleep(look.pause()).await;
-                    let ((seen, body), backup) = tokio::try_join!(self.look(PART_USUAL), async {
-                        self.backup
-                            .backup_state(&backup_key)
-                            .await
-                            .map_err(WorkError::Backup)
-                    })?;
+                    let ((seen, body), backup) =
+                        tokio::try_join!(self.look(PART_USUAL.get()), async {
+                            self.backup
+                                .backup_state(&backup_key)
+                                .await
+                                .map_err(WorkError::Backup)
+                        })?;
                     opened = body;
                     let state = seen.state();
                     done.fingerprint = state.map(ObjectState::fingerprint);

@@ -5,6 +5,7 @@ mod parts;
 
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
+use crate::domain::bound::Bound;
 use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::object::{ETag, ObjectState, Properties};
@@ -17,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// Parts on their way at a time, of all objects together: enough for a store that takes 20 MB a second of each (AWS's own
 /// planning figure) to be no slower than the network of the largest function. Each costs its two connections' buffers.
-const PARTS_IN_FLIGHT: usize = 16;
+static PARTS_IN_FLIGHT: Bound<usize> = Bound::new("parts.in_flight", 16);
 /// How often a range is opened anew when its bytes break off. A streamed body cannot be rewound, so no layer below can.
 const ATTEMPTS: u32 = 4;
 
@@ -35,7 +36,7 @@ impl Limits {
     #[must_use]
     pub fn of_memory(mib: usize) -> Self {
         Self {
-            parts: Semaphore::new(PARTS_IN_FLIGHT),
+            parts: Semaphore::new(PARTS_IN_FLIGHT.get()),
             buffers: Semaphore::new((mib / 8).clamp(16, 64) * 1024),
         }
     }
@@ -71,7 +72,7 @@ pub struct Transfer<'a> {
 /// Whether an object of this size goes over as an upload, of which a worker that is cut short leaves a ledger.
 #[must_use]
 pub fn needs_upload(size: u64) -> bool {
-    size > PART_USUAL
+    size > PART_USUAL.get()
 }
 
 /// What a transfer has done.

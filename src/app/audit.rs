@@ -5,6 +5,7 @@ use super::App;
 use super::sides::{Sides, Whose};
 use crate::clients::bucket::Bucket;
 use crate::domain::audit::{Finding, Join, Run, Told};
+use crate::domain::bound::Bound;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{ObjectRef, OriginRef};
 use crate::domain::job::{Cause, Job, Outcome};
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Keys of a slice. What a death costs is looking at so many once more.
-pub(super) const SLICE: u64 = 20_000;
+pub(super) static SLICE: Bound<u64> = Bound::new("audit.slice", 20_000);
 /// A difference younger than this is left to its event, which may be on its way.
 pub(super) const EVENTS_TAKE: Duration = Duration::from_secs(900);
 /// What is left of the time for the last page, and for writing down how far it has come; of little time a quarter.
@@ -205,7 +206,7 @@ impl Audit<'_> {
         while !join.ended() {
             self.sides.fill(&mut join).await?;
             told += self.compare(&mut join, &mut run, now).await?;
-            if !join.ended() && (told >= SLICE || Instant::now() >= stop) {
+            if !join.ended() && (told >= SLICE.get() || Instant::now() >= stop) {
                 return if self.keep(&place, &run, found).await? {
                     Err(WorkError::Slice(run.keys))
                 } else {

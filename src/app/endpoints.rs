@@ -3,6 +3,7 @@
 use super::App;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
+use crate::domain::bound::Bound;
 use crate::domain::delivery::{Delivery, NoBody, Rejection};
 use crate::domain::endpoint::{self, Endpoint, EndpointId, token_of};
 use crate::domain::event::Event;
@@ -30,7 +31,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// So many are remembered: whoever tries names fills no memory.
 const KNOWN_MAX: usize = 1_000;
 /// So many there may be.
-const ENDPOINTS_MAX: usize = 100;
+static ENDPOINTS_MAX: Bound<usize> = Bound::new("endpoints.count", 100);
 /// Definitions that are read at a time.
 const READS_AT_A_TIME: usize = 16;
 
@@ -115,7 +116,7 @@ impl App {
         let token = token_of(random());
         let endpoint = Endpoint::new(name, &token, now, days, forward).map_err(NotMade::Wrong)?;
         let there = ids(state).await.map_err(NotMade::State)?;
-        if there.len() >= ENDPOINTS_MAX {
+        if there.len() >= ENDPOINTS_MAX.get() {
             let full = "there are 100 endpoints already: remove one first";
             return Err(NotMade::Refused(full));
         }

@@ -7,6 +7,7 @@ pub use mirror::{Decision, Held, MirrorState, OriginState};
 use super::App;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::CallError;
+use crate::domain::bound::Bound;
 use crate::domain::delivery::{BODY_MAX, DeliveryId};
 use crate::domain::inbox::{
     Attempt, FOLDER, Filter, Kept, NEWEST, Row, delivery_of, group, inverse, made, rows,
@@ -17,9 +18,9 @@ use crate::error::WorkError;
 use futures_util::stream::{self, StreamExt as _};
 
 /// Listings of a thousand files that one look at the list costs at most.
-const LISTINGS_MAX: usize = 8;
+static LISTINGS_MAX: Bound<usize> = Bound::new("inbox.listings", 8);
 /// Attempts of a delivery that are shown, the newest ones.
-const ATTEMPTS_MAX: usize = 100;
+static ATTEMPTS_MAX: Bound<usize> = Bound::new("inbox.attempts", 100);
 /// Attempts that are read at a time.
 const READS_AT_A_TIME: usize = 16;
 
@@ -110,7 +111,7 @@ impl App {
                     after = name.to_owned();
                 }
             }
-            if calls >= LISTINGS_MAX {
+            if calls >= LISTINGS_MAX.get() {
                 return Ok(page(wanted, Some(after), searched, calls));
             }
         }
@@ -142,7 +143,7 @@ impl App {
         for name in files.iter().rev().filter(|name| !is_delivery(name)) {
             places.push(format!("{FOLDER}{name}"));
         }
-        places.truncate(ATTEMPTS_MAX);
+        places.truncate(ATTEMPTS_MAX.get());
         let attempts = places.into_iter().map(|place| async move {
             let bytes = read(state, &place).await?;
             Ok(bytes.and_then(|json| Attempt::from_json(&json)))
@@ -199,7 +200,7 @@ impl App {
     async fn files_of(&self, state: &Bucket, id: DeliveryId) -> Result<Vec<String>, CallError> {
         let group = group(id);
         let (mut names, mut after) = (Vec::new(), None);
-        for _ in 0..LISTINGS_MAX {
+        for _ in 0..LISTINGS_MAX.get() {
             let folder = format!("{FOLDER}{group}/");
             let (files, last) = state.page(&folder, after.as_deref()).await?;
             after = files.last().map(|file| file.key.clone());

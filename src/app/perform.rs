@@ -3,6 +3,7 @@
 use super::{App, missing};
 use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
+use crate::domain::bound::Bound;
 use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
 use crate::domain::forward::Forward;
 use crate::domain::inbox::JobReport;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Jobs that run at a time.
-const JOBS_AT_A_TIME: usize = 32;
+static JOBS_AT_A_TIME: Bound<usize> = Bound::new("jobs.at_a_time", 32);
 
 /// How long after its deadline a job that did not stop by itself is dropped.
 const GRACE: Duration = Duration::from_secs(2);
@@ -60,7 +61,7 @@ impl App {
                 self.metrics.job(word(&ended));
                 (job, Done { ended, report })
             })
-            .buffer_unordered(JOBS_AT_A_TIME)
+            .buffer_unordered(JOBS_AT_A_TIME.get())
             .collect();
         Box::pin(ended)
     }

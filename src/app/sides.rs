@@ -3,6 +3,7 @@
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
 use crate::domain::audit::{Join, Side, Unsorted};
+use crate::domain::bound::Bound;
 use crate::domain::event::OriginRef;
 use crate::domain::reconcile::BackupState;
 use crate::domain::source::rule::BucketRule;
@@ -10,7 +11,7 @@ use crate::error::WorkError;
 use futures_util::stream::{self, StreamExt as _};
 
 /// Objects that are looked at a time.
-pub(super) const LOOKS_AT_A_TIME: usize = 32;
+pub(super) static LOOKS_AT_A_TIME: Bound<usize> = Bound::new("audit.looks_at_a_time", 32);
 
 /// One origin bucket and its backup.
 #[derive(Clone, Copy)]
@@ -68,7 +69,7 @@ impl Sides<'_> {
             let seen = self.backup.backup_state(&self.rule.backup_key(&key)).await;
             (key, seen)
         });
-        let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME).collect().await;
+        let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME.get()).collect().await;
         let whose = seen.into_iter().map(|(key, seen)| {
             let whose = match seen {
                 Ok(BackupState::Present { mark, .. }) => match mark {

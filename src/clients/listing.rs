@@ -5,10 +5,14 @@ use super::error::CallError;
 use super::object::form_decoded;
 use super::upload::Upload;
 use crate::domain::audit::Listed;
+use crate::domain::bound::Bound;
 use crate::domain::object::ETag;
 use crate::domain::reconcile::NotListed;
 use aws_sdk_s3::types::EncodingType;
 use std::time::SystemTime;
+
+/// Keys of one page of a listing: S3 lists no more.
+static PAGE: Bound<i32> = Bound::new("list.page", 1000);
 
 impl Bucket {
     /// The objects under a prefix that come after a key of it, 1,000 at most, and whether these are the last. Keys are told
@@ -27,6 +31,7 @@ impl Bucket {
             .bucket(&self.name)
             .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .set_start_after(after.map(|after| format!("{prefix}{after}")))
+            .max_keys(PAGE.get())
             .encoding_type(EncodingType::Url);
         let answer = list
             .send()

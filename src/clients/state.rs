@@ -3,6 +3,7 @@
 
 use super::bucket::Bucket;
 use super::error::{CallError, Kind};
+use crate::domain::bound::Bound;
 use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, Properties};
 use crate::domain::reconcile::Condition;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 /// How long anything waits for one of these files.
 const FILE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest file that is read, in bytes.
-const FILE_MAX: usize = 4 << 20;
+static FILE_MAX: Bound<usize> = Bound::new("state.file", 4 << 20);
 
 impl Bucket {
     /// Reads a file, if there is one: its bytes, and the ETag that a change of it names. Of one that is longer than 4 MiB, and so
@@ -22,7 +23,7 @@ impl Bucket {
     /// # Errors
     /// The bucket did not answer in time, or denied.
     pub async fn read_file(&self, key: &str) -> Result<Option<(Vec<u8>, ETag)>, CallError> {
-        self.read_up_to(key, FILE_MAX).await
+        self.read_up_to(key, FILE_MAX.get()).await
     }
 
     /// The same of a file of at most `max` bytes.

@@ -77,10 +77,10 @@ fn plain(subject: &str) -> String {
 
 fn cut(text: &str) -> String {
     const POINTER: &str = "\n[cut here: the rest is in the function's log]\n";
-    if text.len() <= TEXT_MAX {
+    if text.len() <= TEXT_MAX.get() {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(TEXT_MAX - POINTER.len());
+    let end = text.floor_char_boundary(TEXT_MAX.get() - POINTER.len());
     format!("{}{POINTER}", &text[..end])
 }
 
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(plain("a\nb é").as_str(), "ab ");
         assert_eq!(plain(&"x".repeat(200)).len(), 99);
         let long = cut(&"é".repeat(200_000));
-        assert!(long.len() <= TEXT_MAX && long.ends_with("log]\n"));
+        assert!(long.len() <= TEXT_MAX.get() && long.ends_with("log]\n"));
         assert_eq!(legal("mcs1/b\n\u{ffff}é"), "mcs1/bé");
         assert_eq!(legal(&"é".repeat(200)).len(), VALUE_MAX);
         assert_eq!(cut("short"), "short");

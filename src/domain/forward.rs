@@ -1,5 +1,6 @@
 //! A delivery that is handed on as it came: published to the topic, with what it calls itself.
 
+use super::bound::Bound;
 use super::delivery::{Delivery, DeliveryId};
 use super::notice::Notice;
 use super::scheme::Named;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The longest name that is handed on, in bytes.
 const NAME_MAX: usize = 256;
 /// The longest text, in bytes as JSON spells it: SQS and SNS take 256 KiB, the names and attributes among them.
-const TEXT_MAX: usize = 240 * 1024;
+static TEXT_MAX: Bound<usize> = Bound::new("forward.text", 240 * 1024);
 
 /// A delivery that is handed on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ impl Body {
                 }
             }
             _ => {
-                let end = body.len().min(TEXT_MAX / 4 * 3);
+                let end = body.len().min(TEXT_MAX.get() / 4 * 3);
                 Self::Base64 {
                     base64: STANDARD.encode(&body[..end]),
                     cut: end < body.len(),
@@ -161,7 +162,7 @@ impl Notice {
 
 /// How many bytes of a text fit, as JSON spells it.
 fn fitting(text: &str) -> usize {
-    let mut left = TEXT_MAX;
+    let mut left = TEXT_MAX.get();
     for (at, character) in text.char_indices() {
         let escaped = usize::from(matches!(character, '"' | '\\' | '\n' | '\r' | '\t'));
         match left.checked_sub(character.len_utf8() + escaped) {
@@ -235,7 +236,7 @@ mod tests {
             }
             let forward = of(&body);
             let json = serde_json::to_string(&forward).unwrap();
-            prop_assert!(json.len() <= TEXT_MAX + 1024, "{}", json.len());
+            prop_assert!(json.len() <= TEXT_MAX.get() + 1024, "{}", json.len());
             match &forward.body {
                 Body::Text { text, cut } => {
                     prop_assert!(body.starts_with(text.as_bytes()));

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod audit;
+pub mod bound;
 pub mod checksum;
 pub mod delivery;
 pub mod difference;

@@ -1,5 +1,6 @@
 //! What is published to the topic: a text, and the attributes by which subscribers tell one kind of notice from another.
 
+use super::bound::Bound;
 use super::delivery::DeliveryId;
 use super::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
 use super::job::{Outcome, sendable, takes};
@@ -15,7 +16,7 @@ const MESSAGE_MAX: usize = 256 * 1024;
 /// What is left of them for the attributes: six of the longest value, with their names and types, and some numbers.
 const ATTRIBUTES_MAX: usize = 2 * 1024;
 /// The longest text of a notice, in bytes.
-pub const TEXT_MAX: usize = MESSAGE_MAX - ATTRIBUTES_MAX;
+pub static TEXT_MAX: Bound<usize> = Bound::new("notice.text", MESSAGE_MAX - ATTRIBUTES_MAX);
 /// More digits than SNS takes of a number.
 const DIGITS_MAX: usize = 38;
 
@@ -196,7 +197,7 @@ impl Summarised<'_> {
             mail(self, None),
             Message::new(self, &rows, rows.len(), None).json(),
         );
-        if by_protocol(&text, &json).len() <= TEXT_MAX {
+        if by_protocol(&text, &json).len() <= TEXT_MAX.get() {
             Ok((text, json))
         } else {
             Err(json)
@@ -221,7 +222,7 @@ impl Summarised<'_> {
         let (mut fits, mut too_many) = (0, rows.len() + 1);
         while fits + 1 < too_many {
             let middle = fits.midpoint(too_many);
-            if by_protocol(&text, &with(middle)).len() <= TEXT_MAX {
+            if by_protocol(&text, &with(middle)).len() <= TEXT_MAX.get() {
                 fits = middle;
             } else {
                 too_many = middle;

@@ -1,5 +1,6 @@
 //! How a large object is cut: its size decides part size and count.
 
+use super::bound::Bound;
 use super::checksum::Crc64;
 use super::object::ETag;
 
@@ -8,10 +9,10 @@ pub const PART_MIN: u64 = 5 << 20;
 /// S3's largest part, in bytes.
 pub const PART_MAX: u64 = 5 << 30;
 /// S3's largest count of parts.
-pub const PARTS_MAX: u64 = 10_000;
+pub static PARTS_MAX: Bound<u64> = Bound::new("parts.count", 10_000);
 /// Parts of this size where the object allows it: large enough for the round trip to be small beside it, small enough
 /// for a retried one to cost little.
-pub const PART_USUAL: u64 = 8 << 20;
+pub static PART_USUAL: Bound<u64> = Bound::new("parts.size", 8 << 20);
 
 /// One part: where it starts and how long it is, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +49,21 @@ impl PartPlan {
     /// The plan for an object of `size` bytes; none where S3 could not store it (48.8 TiB), or where it is empty.
     #[must_use]
     pub fn new(size: u64) -> Option<Self> {
-        let least = size.div_ceil(PARTS_MAX).next_multiple_of(1 << 20);
-        let part_size = PART_USUAL.max(least);
+        let (usual, least) = (PART_USUAL.get(), size.div_ceil(PARTS_MAX.get()));
+        let part_size = if least <= usual {
+            usual
+        } else {
+            least.next_multiple_of(usual.min(1 << 20))
+        };
         (size > 0 && part_size <= PART_MAX).then_some(Self { size, part_size })
     }
 
     /// A plan that was made before, perhaps by another version of this program; none where S3 would not take it.
     #[must_use]
     pub fn made(size: u64, part_size: u64) -> Option<Self> {
-        let fits = (PART_MIN..=PART_MAX).contains(&part_size);
-        (size > 0 && fits && size.div_ceil(part_size) <= PARTS_MAX)
+        let least = PART_MIN.min(PART_USUAL.get());
+        let fits = (least..=PART_MAX).contains(&part_size);
+        (size > 0 && fits && size.div_ceil(part_size) <= PARTS_MAX.get())
             .then_some(Self { size, part_size })
     }
 
@@ -100,9 +106,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_cover_every_byte_once_within_the_limits(size in 1u64..=PART_MAX * PARTS_MAX) {
+        fn parts_cover_every_byte_once_within_the_limits(size in 1u64..=PART_MAX * PARTS_MAX.get()) {
             let parts: Vec<_> = PartPlan::new(size).unwrap().parts().collect();
-            prop_assert!(parts.len() as u64 <= PARTS_MAX);
+            prop_assert!(parts.len() as u64 <= PARTS_MAX.get());
             let mut next = 0;
             for (index, part) in parts.iter().enumerate() {
                 prop_assert_eq!(part.number as usize, index + 1);
@@ -118,7 +124,7 @@ mod tests {
     #[test]
     fn what_s3_could_not_store_has_no_plan() {
         assert_eq!(PartPlan::new(0), None);
-        assert_eq!(PartPlan::new(PART_MAX * PARTS_MAX + 1), None);
+        assert_eq!(PartPlan::new(PART_MAX * PARTS_MAX.get() + 1), None);
         assert_eq!(PartPlan::new(1).unwrap().parts().len(), 1);
     }
 }

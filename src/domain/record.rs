@@ -5,6 +5,7 @@ mod told;
 
 pub use told::{Handshake, Told};
 
+use super::bound::Bound;
 use super::delivery::{Delivery, DeliveryId};
 use super::handshake::hex;
 use super::inbox::{Facts, JobReport, Verdict};
@@ -18,10 +19,10 @@ use uuid::Uuid;
 /// The longest first line, in bytes.
 pub const HEAD_MAX: usize = 2 << 20;
 /// So many bytes of what is planned, and of remarks, are named; the rest is counted only.
-const NAMED_MAX: usize = 256 << 10;
+static NAMED_MAX: Bound<usize> = Bound::new("record.names", 256 << 10);
 
 /// So many bytes of a body are kept of who names no source: anybody can send it, and nobody will receive it again.
-const STRANGERS_MAX: usize = 4 << 10;
+static STRANGERS_MAX: Bound<usize> = Bound::new("record.strangers", 4 << 10);
 
 /// A delivery of a source, as it is kept.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl Record {
         delivery.query = None;
         let all = delivery.body.len() as u64;
         if source.is_none() {
-            delivery.body.truncate(STRANGERS_MAX);
+            delivery.body.truncate(STRANGERS_MAX.get());
         }
         let cut = delivery.body.len() as u64 != all;
         Self {
@@ -229,7 +230,7 @@ impl Record {
 
 /// The first of them, as many as are kept. Each takes some room of its own.
 fn within<T: Clone>(all: &[T], length: impl Fn(&T) -> usize) -> Vec<T> {
-    let mut left = NAMED_MAX;
+    let mut left = NAMED_MAX.get();
     let fitting = all.iter().take_while(|one| {
         left = left.saturating_sub(length(one) + 64);
         left > 0

@@ -12,11 +12,12 @@ pub use figures::Figures;
 pub(super) use mail::mail;
 pub(super) use message::{Message, two_lines};
 
+use super::bound::Bound;
 use super::point::{Number, Point};
 use std::collections::{BTreeMap, HashMap};
 
 /// So many data ids have a row of their own; the others have one together.
-pub const IDS_MAX: usize = 10_000;
+pub static IDS_MAX: Bound<usize> = Bound::new("summary.ids", 10_000);
 /// A longer id, in bytes, has none either.
 const ID_MAX: usize = 512;
 /// So many types that do not count are counted by name.
@@ -85,7 +86,7 @@ impl Summary {
     }
 
     fn row(&mut self, id: &str, number: Number) -> &mut Figures {
-        let room = self.float64.len() + self.int64.len() < IDS_MAX && id.len() <= ID_MAX;
+        let room = self.float64.len() + self.int64.len() < IDS_MAX.get() && id.len() <= ID_MAX;
         let rows = match number {
             Number::Float64 => &mut self.float64,
             Number::Int64 => &mut self.int64,
@@ -223,16 +224,19 @@ mod tests {
     #[test]
     fn more_ids_and_types_than_fit_are_counted_together() {
         let mut summary = Summary::default();
-        for index in 0..IDS_MAX + 5 {
+        for index in 0..IDS_MAX.get() + 5 {
             let id = format!("1/{index}");
             summary.take(&value(&id, Number::Float64, 2.0));
             // The ones that are known go on to be counted by themselves.
             summary.take(&value("1/0", Number::Float64, 2.0));
         }
         summary.take(&value(&"x".repeat(ID_MAX + 1), Number::Int64, 2.0));
-        assert_eq!(summary.rows().len(), IDS_MAX);
+        assert_eq!(summary.rows().len(), IDS_MAX.get());
         assert_eq!(summary.others().unwrap().count(), 6);
-        assert_eq!(summary.over_all().count(), 2 * (IDS_MAX as u64 + 5) + 1);
+        assert_eq!(
+            summary.over_all().count(),
+            2 * (IDS_MAX.get() as u64 + 5) + 1
+        );
         for index in 0..TYPES_MAX + 7 {
             summary.take(&Point::OtherType(index.to_string().into()));
         }

@@ -246,7 +246,7 @@ impl Transfer<'_> {
             self.part(passage, part, opened)
         });
         let done: Vec<(StoredPart, u64)> = stream::iter(parts)
-            .buffer_unordered(PARTS_IN_FLIGHT)
+            .buffer_unordered(PARTS_IN_FLIGHT.get())
             .try_collect()
             .await?;
         let bytes = done.iter().map(|(_, sent)| sent).sum();

@@ -251,7 +251,7 @@ impl Filling<'_> {
         hinted: mpsc::Sender<(String, u64)>,
     ) -> Result<(), WorkError> {
         let mut told = 0;
-        while !join.ended() && told < SLICE && !self.stopped() {
+        while !join.ended() && told < SLICE.get() && !self.stopped() {
             self.sides.fill(join).await?;
             let mut extra = Vec::new();
             while !self.stopped()

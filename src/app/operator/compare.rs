@@ -87,7 +87,10 @@ impl App {
                 }
             }
             let looks = stream::iter(both).map(|told| sides.differing(told, settled));
-            let differing = looks.buffered(LOOKS_AT_A_TIME).collect::<Vec<_>>().await;
+            let differing = looks
+                .buffered(LOOKS_AT_A_TIME.get())
+                .collect::<Vec<_>>()
+                .await;
             let alone = sides.alone(extra).await?;
             for differing in differing.into_iter().flatten().chain(alone) {
                 let removed =

@@ -47,7 +47,7 @@ pub(super) async fn reads(what: &str, bucket: &Bucket, tell: Tell<'_>) -> bool {
         }
     };
     absences(what, bucket, tell).await;
-    let small = |listed: &&Listed| (2..PART_USUAL).contains(&listed.size);
+    let small = |listed: &&Listed| (2..PART_USUAL.get()).contains(&listed.size);
     match page.iter().filter(small).min_by_key(|listed| listed.size) {
         Some(sample) => of_sample(what, bucket, sample, tell).await,
         None => tell(Check::warn(
@@ -142,7 +142,7 @@ async fn absences(what: &str, bucket: &Bucket, tell: Tell<'_>) {
 async fn of_sample(what: &str, bucket: &Bucket, sample: &Listed, tell: Tell<'_>) {
     let key = &sample.key;
     let what_reads = format!("{what}: reads");
-    let (state, body) = match bucket.look(key, PART_USUAL).await {
+    let (state, body) = match bucket.look(key, PART_USUAL.get()).await {
         Ok(Sight::Present(state, body)) => (state, body),
         Ok(Sight::Missing(_)) => {
             return tell(Check::warn(

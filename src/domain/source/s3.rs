@@ -150,9 +150,10 @@ impl S3Source {
             _ => &body.records,
         };
         let records = records.as_ref().map(|wire::Records(records)| &records[..]);
-        if records.is_some_and(|records| records.len() > RECORDS_MAX) {
+        if records.is_some_and(|records| records.len() > RECORDS_MAX.get()) {
             return Err(Rejection::Malformed(format!(
-                "expected at most {RECORDS_MAX} records in a delivery"
+                "expected at most {} records in a delivery",
+                RECORDS_MAX.get()
             )));
         }
         let without = records.is_none_or(<[_]>::is_empty);

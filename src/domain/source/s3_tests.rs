@@ -176,9 +176,12 @@ fn what_is_about_no_object_is_nothing_to_do() {
 fn a_flood_of_records_is_refused_as_a_whole() {
     let source = source("vk", json!({"mcs1/b": {}}));
     let flood = |count| json!({"Records": vec![record("s3:ObjectCreated:Put", "b", "a+b"); count]});
-    assert_eq!(events(&source, flood(RECORDS_MAX)).len(), RECORDS_MAX);
+    assert_eq!(
+        events(&source, flood(RECORDS_MAX.get())).len(),
+        RECORDS_MAX.get()
+    );
     assert!(matches!(
-        open(&source, flood(RECORDS_MAX + 1)),
+        open(&source, flood(RECORDS_MAX.get() + 1)),
         Err(Rejection::Malformed(_))
     ));
 }

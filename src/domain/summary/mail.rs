@@ -1,12 +1,13 @@
 //! The summary as a mail that a person reads: two lines, the facts, the figures over all, a table by data id.
 
 use super::{Figures, Row, Summary};
+use crate::domain::bound::Bound;
 use crate::domain::notice::{Summarised, clean};
 use crate::domain::point::rfc3339;
 use std::fmt::Write as _;
 
 /// So many rows has the table.
-const ROWS_MAX: usize = 100;
+static ROWS_MAX: Bound<usize> = Bound::new("summary.rows", 100);
 /// A longer id is cut, in characters.
 const ID_CHARS: usize = 60;
 /// Where what follows a label begins.
@@ -28,7 +29,7 @@ pub(in crate::domain) fn mail(done: &Summarised<'_>, more: Option<&str>) -> Stri
         table(&mut text, done.summary);
     }
     let in_json = "The JSON message has all of them.";
-    let cut = done.summary.rows().len() > ROWS_MAX;
+    let cut = done.summary.rows().len() > ROWS_MAX.get();
     if let Some(more) = more.or(cut.then_some(in_json)) {
         text.push_str(more);
         text.push('\n');
@@ -125,7 +126,7 @@ fn table(text: &mut String, summary: &Summary) {
             number(figures.max()),
         ]
     };
-    let shown = rows.iter().take(ROWS_MAX);
+    let shown = rows.iter().take(ROWS_MAX.get());
     cells.extend(shown.map(
         |Row {
              id,
@@ -155,14 +156,19 @@ fn table(text: &mut String, summary: &Summary) {
         text.push_str(written.trim_end());
         text.push('\n');
     }
-    if rows.len() > ROWS_MAX {
-        writeln!(text, "and {} more", grouped((rows.len() - ROWS_MAX) as u64)).ok();
+    if rows.len() > ROWS_MAX.get() {
+        writeln!(
+            text,
+            "and {} more",
+            grouped((rows.len() - ROWS_MAX.get()) as u64)
+        )
+        .ok();
     }
     if summary.others().is_some() {
         writeln!(
             text,
             "(others): ids beyond the first {}, or longer than they may be, taken together",
-            grouped(super::IDS_MAX as u64)
+            grouped(super::IDS_MAX.get() as u64)
         )
         .ok();
     }

@@ -3,6 +3,7 @@
 use super::{Inbox, as_json, error, failed_with};
 use crate::app::deliveries::Unreplayed;
 use crate::app::inbox::Found;
+use crate::domain::bound::Bound;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::export::fixture;
 use crate::domain::inbox::{Filter, Row, known_status};
@@ -22,14 +23,14 @@ use std::sync::Arc;
 use url::form_urlencoded;
 
 /// Rows of a page.
-const ROWS: usize = 50;
-const ROWS_MAX: usize = 200;
+static ROWS: Bound<usize> = Bound::new("inbox.rows", 50);
+static ROWS_MAX: Bound<usize> = Bound::new("inbox.rows_max", 200);
 /// The longest value of a parameter, in bytes.
 const PARAMETER_MAX: usize = 1024;
 /// So many bytes of a body are one download: base64 makes a third more of it, and Lambda takes 6 MB.
-const PIECE_MAX: usize = 3 << 20;
+static PIECE_MAX: Bound<usize> = Bound::new("inbox.piece", 3 << 20);
 /// So long may a fixture be, in bytes as Lambda counts them.
-const FIXTURE_MAX: usize = 5 << 20;
+static FIXTURE_MAX: Bound<usize> = Bound::new("inbox.fixture", 5 << 20);
 
 pub(super) fn routes() -> Router<Arc<Inbox>> {
     Router::new()
@@ -67,7 +68,7 @@ impl Wanted {
         let mut wanted = Self {
             filter: Filter::default(),
             before: None,
-            limit: ROWS,
+            limit: ROWS.get(),
         };
         let time = |value: &str| {
             let expected = || "after, until: expected a time of RFC 3339".to_owned();
@@ -93,7 +94,7 @@ impl Wanted {
                 "before" => wanted.before = Some(value.into_owned()),
                 "limit" => {
                     let limit = value.parse().ok();
-                    let limit = limit.filter(|limit| (1..=ROWS_MAX).contains(limit));
+                    let limit = limit.filter(|limit| (1..=ROWS_MAX.get()).contains(limit));
                     wanted.limit = limit.ok_or("limit: expected 1 to 200")?;
                 }
                 _ => {
@@ -146,7 +147,7 @@ async fn body(State(inbox): State<Arc<Inbox>>, id: Id, uri: Uri) -> Response {
             "from: expected an offset in the body",
         );
     };
-    let piece = all.slice(from..all.len().min(from.saturating_add(PIECE_MAX)));
+    let piece = all.slice(from..all.len().min(from.saturating_add(PIECE_MAX.get())));
     // As the line of curl names it.
     let name = format!("{}.body", record.delivery.id);
     let mut response = attachment(&name, "application/octet-stream", piece);
@@ -166,7 +167,7 @@ async fn download_fixture(State(inbox): State<Arc<Inbox>>, id: Id) -> Response {
     }
     let own = inbox.app.signature_header(record.source.as_deref());
     let event = fixture(&record, own);
-    if shown::encoded(&event) > FIXTURE_MAX {
+    if shown::encoded(&event) > FIXTURE_MAX.get() {
         let long = "its body is too long for an event: download it instead";
         return error(StatusCode::PAYLOAD_TOO_LARGE, long);
     }

@@ -3,6 +3,7 @@
 use super::shown::{self, LISTS_MAX, within};
 use super::{Inbox, as_json, error, failed_with};
 use crate::app::inbox::Decision;
+use crate::domain::bound::Bound;
 use crate::domain::event::OriginRef;
 use axum::Router;
 use axum::body::Bytes;
@@ -19,7 +20,7 @@ use url::form_urlencoded;
 use uuid::Uuid;
 
 /// Keys of held removals that are shown.
-const KEYS_MAX: usize = 1_000;
+static KEYS_MAX: Bound<usize> = Bound::new("inbox.held_keys", 1_000);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,9 +64,9 @@ async fn held(State(inbox): State<Arc<Inbox>>, uri: Uri) -> Response {
         return error(StatusCode::BAD_REQUEST, "expected source and bucket");
     };
     let of = OriginRef { source, origin };
-    match inbox.app.held_keys(&of, KEYS_MAX).await {
+    match inbox.app.held_keys(&of, KEYS_MAX.get()).await {
         Ok((keys, removals)) => {
-            let mut room = LISTS_MAX;
+            let mut room = LISTS_MAX.get();
             let keys = within(keys.iter().map(|key| json!(key)), &mut room);
             as_json(StatusCode::OK, &json!({"keys": keys, "removals": removals}))
         }

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::app::inbox::{Found, MirrorState, OriginState, Page};
+use crate::domain::bound::Bound;
 use crate::domain::export::{self, curl};
 use crate::domain::inbox::{Attempt, AttemptFacts, By, JobReport, Row, Verdict, made};
 use crate::domain::instant::instant;
@@ -13,9 +14,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// So many bytes of a body are in the JSON; the rest is a download.
-const BODY_SHOWN: usize = 256 * 1024;
+static BODY_SHOWN: Bound<usize> = Bound::new("inbox.body_shown", 256 * 1024);
 /// So long may the lists of an answer be, in bytes as Lambda counts them: it takes 6 MB, all in all.
-pub(super) const LISTS_MAX: usize = 2 << 20;
+pub(super) static LISTS_MAX: Bound<usize> = Bound::new("inbox.lists", 2 << 20);
 /// A longer command is not shown, likewise.
 const COMMAND_MAX: usize = 1 << 20;
 
@@ -44,7 +45,7 @@ fn attempt(of: &AttemptFacts) -> Value {
 /// One delivery in full.
 pub(super) fn detail(app: &App, found: &Found) -> Value {
     let mut shown = row(&found.row);
-    let mut room = LISTS_MAX;
+    let mut room = LISTS_MAX.get();
     let history = found.attempts.iter().rev().map(|attempt| {
         let jobs = attempt.jobs.iter().map(|job| json!(job));
         json!({"at": instant(made(attempt.id)), "by": attempt.by, "ms": attempt.ms, "lag_ms": attempt.facts().lag_ms, "jobs": within(jobs, &mut room)})
@@ -67,7 +68,7 @@ pub(super) fn detail(app: &App, found: &Found) -> Value {
 fn of_record(app: &App, record: &Record, attempts: &[Attempt]) -> Value {
     let (of, told) = (&record.delivery, &record.told);
     let own = app.signature_header(record.source.as_deref());
-    let mut room = LISTS_MAX / 2;
+    let mut room = LISTS_MAX.get() / 2;
     let headers = record
         .headers
         .iter()
@@ -81,7 +82,7 @@ fn of_record(app: &App, record: &Record, attempts: &[Attempt]) -> Value {
     // What is not whole is not to be sent as if it were.
     let command = lacks.is_none().then(|| curl(record, own));
     let command = command.filter(|command| encoded(&json!(command)) <= COMMAND_MAX);
-    let end = of.body.len().min(BODY_SHOWN);
+    let end = of.body.len().min(BODY_SHOWN.get());
     let why = app.not_replayable(record);
     json!({
         "status": status(record, attempts).as_u16(), "reason": told.reason, "method": of.method.as_str(), "url": of.url,

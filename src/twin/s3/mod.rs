@@ -22,6 +22,7 @@ mod upload;
 
 pub use object::{Object, Properties};
 pub use store::{Change, ChangeKind, Store};
+pub use upload::SMALLEST_PART;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What the dialects put on the wire, read into one shape: what happened, in which bucket, to which key.
 
+use crate::domain::bound::Bound;
 use crate::domain::delivery::Rejection;
 use crate::domain::event::Event;
 use crate::domain::object::KEY_MAX;
@@ -81,7 +82,7 @@ const WIRE_BUCKET_MAX: usize = 255;
 /// So much of an unknown event name goes into the log.
 const EVENT_NAME_SHOWN: usize = 64;
 /// The most records of one delivery. Senders post one or a few; anyone who knows the URL can post more.
-pub(super) const RECORDS_MAX: usize = 1000;
+pub(super) static RECORDS_MAX: Bound<usize> = Bound::new("delivery.records", 1000);
 
 /// A body as all dialects together have it.
 #[derive(Deserialize)]
@@ -117,7 +118,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Records<'a> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Records<'de>, A::Error> {
                 let mut records = Vec::new();
-                while records.len() <= RECORDS_MAX {
+                while records.len() <= RECORDS_MAX.get() {
                     match list.next_element()? {
                         Some(record) => records.push(record),
                         None => return Ok(Records(records)),
