@@ -10,6 +10,7 @@ pub mod operator;
 mod perform;
 pub mod queue;
 mod receive;
+mod returns;
 mod sides;
 
 use crate::clients::Aws;
@@ -109,7 +110,8 @@ impl App {
         self.sources.contains_key(source)
     }
 
-    /// The clock has struck: audits every origin bucket, through the queue where there is one, else until the time is up.
+    /// The clock has struck: audits every origin bucket, through the queue where there is one, else until the time is up. Dead
+    /// letters whose remote service answers again go back into the queue first.
     ///
     /// # Errors
     /// A sentence: of some bucket the audit did not begin, or failed.
@@ -118,6 +120,9 @@ impl App {
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Result<u64, String> {
+        if let Err(error) = self.return_letters(deadline).await {
+            tracing::error!(error, "dead letters were not looked through");
+        }
         let cause = Cause::new(DeliveryId::of_ours(uuid::Uuid::now_v7()), trace);
         let origins = self.sources.iter().flat_map(|(name, source)| {
             let buckets = match source {
@@ -198,7 +203,10 @@ impl App {
             None => {
                 let done = self.perform(jobs, deadline).await.into_iter();
                 done.map(|(job, Done { ended, report })| {
-                    ((job, ended.map_or(Ended::Failed, Ended::Well)), report)
+                    (
+                        (job, ended.map_or_else(|error| failed(&error), Ended::Well)),
+                        report,
+                    )
                 })
                 .unzip()
             }
@@ -234,11 +242,31 @@ impl App {
                 vec![Entry { about: About::Object { bucket: String::new(), key: String::new() }, ended: Ended::Malformed }]
             }
         });
-        Receipt::Done {
-            entries: entries.collect(),
-            queued,
-        }
+        let entries: Vec<_> = entries.collect();
+        self.metrics.lost_records(lost(&entries));
+        Receipt::Done { entries, queued }
     }
+}
+
+/// How a job ended that failed.
+fn failed(error: &WorkError) -> Ended {
+    error.settled().map_or(Ended::Failed, Ended::Final)
+}
+
+/// Records that are acknowledged although nothing was done for them that should have been. A delivery that is refused as a
+/// whole is counted as such.
+fn lost(entries: &[Entry]) -> u64 {
+    let is = |entry: &&Entry| {
+        matches!(
+            entry.ended,
+            Ended::Malformed | Ended::Forbidden | Ended::Final(_)
+        )
+    };
+    let lost = entries.iter().filter(is).count();
+    let first = entries.first().map(|entry| entry.ended);
+    let refused = matches!(first, Some(Ended::Malformed | Ended::Forbidden))
+        && entries.iter().all(|entry| Some(entry.ended) == first);
+    if refused { 0 } else { lost as u64 }
 }
 
 /// Of a job that was sent to the queue.

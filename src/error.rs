@@ -2,7 +2,73 @@
 //! `Outcome`; only what another attempt may mend is an error here.
 
 use crate::clients::error::{CallError, Kind};
+use crate::domain::job::Job;
 use thiserror::Error;
+
+/// A remote service that work needs, by the word for it in a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remote {
+    /// The origin bucket.
+    Origin,
+    /// The backup bucket.
+    Backup,
+    /// The intdash server.
+    Intdash,
+    /// SNS as a sender.
+    Sns,
+    /// The topic.
+    Topic,
+    /// The state bucket.
+    State,
+    /// The queue.
+    Queue,
+    /// Secrets Manager.
+    Secrets,
+}
+
+impl Remote {
+    const ALL: [Self; 8] = [
+        Self::Origin,
+        Self::Backup,
+        Self::Intdash,
+        Self::Sns,
+        Self::Topic,
+        Self::State,
+        Self::Queue,
+        Self::Secrets,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Backup => "backup",
+            Self::Intdash => "intdash",
+            Self::Sns => "sns",
+            Self::Topic => "topic",
+            Self::State => "state",
+            Self::Queue => "queue",
+            Self::Secrets => "secrets",
+        }
+    }
+
+    /// The service of a word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|remote| remote.word() == word)
+    }
+
+    /// The service that a job asks first: what a time-out that names none is counted against.
+    #[must_use]
+    pub fn of_job(job: &Job) -> Self {
+        match job {
+            Job::Mirror(_) | Job::Audit(_) => Self::Origin,
+            Job::Summary(_) => Self::Intdash,
+            Job::Forward(_) => Self::Topic,
+        }
+    }
+}
 
 /// Why a job did not end.
 #[derive(Debug, Error)]
@@ -28,6 +94,14 @@ pub enum WorkError {
         /// The source.
         source_name: String,
         /// What it wants, in words.
+        wants: &'static str,
+    },
+    /// A source lacks the secret that its work needs, and there are secrets that could not be read.
+    #[error("the secrets cannot be read: source {source_name} wants {wants}")]
+    UnreadSecrets {
+        /// The source.
+        source_name: String,
+        /// The missing secret, in words.
         wants: &'static str,
     },
     /// The origin or the backup changed during every attempt.
@@ -127,10 +201,51 @@ impl WorkError {
     /// Whether another attempt with the same settings would end as this one did.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::DoesNotFit(_) | Self::NoProgress(_) | Self::NotConfigured(_) | Self::NoState
-        )
+        self.settled().is_some()
+    }
+
+    /// The reason of a failure that no other attempt mends, in words that may leave in an answer.
+    #[must_use]
+    pub fn settled(&self) -> Option<&'static str> {
+        match self {
+            Self::DoesNotFit(_) => Some("the backup cannot hold it"),
+            Self::NoProgress(_) => Some("attempts end before any of it is copied"),
+            Self::NotConfigured(_) => Some("not in the settings"),
+            Self::NoState => Some("the settings have no state bucket"),
+            _ => None,
+        }
+    }
+
+    /// Whether a remote service, or the way to it, is down: that passes by itself, in minutes or in hours.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        match self {
+            Self::Origin(call)
+            | Self::Backup(call)
+            | Self::Intdash(call)
+            | Self::Sns(call)
+            | Self::Topic(call)
+            | Self::State(call)
+            | Self::Queue(call) => call.is_down(),
+            Self::BrokenOff(_) | Self::OutOfTime(_) | Self::UnreadSecrets { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The remote service that failed, or refused; none where the error does not say.
+    #[must_use]
+    pub fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Origin(_) | Self::BrokenOff(_) | Self::Unproven => Some(Remote::Origin),
+            Self::Backup(_) => Some(Remote::Backup),
+            Self::Intdash(_) => Some(Remote::Intdash),
+            Self::Sns(_) => Some(Remote::Sns),
+            Self::Topic(_) => Some(Remote::Topic),
+            Self::State(_) => Some(Remote::State),
+            Self::Queue(_) => Some(Remote::Queue),
+            Self::UnreadSecrets { .. } => Some(Remote::Secrets),
+            _ => None,
+        }
     }
 
     /// Whether the same call may go through in a moment.
@@ -178,5 +293,46 @@ impl Stop {
             }
             _ => Self::Failed(WorkError::Origin(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_of_one_service() {
+        for remote in Remote::ALL {
+            assert_eq!(Remote::of_word(remote.word()), Some(remote));
+        }
+        assert_eq!(Remote::of_word("Origin"), None);
+    }
+
+    #[test]
+    fn down_is_known_of_every_service_and_is_never_final() {
+        let call = |kind| CallError::of_kind(kind);
+        for of in [
+            WorkError::Origin,
+            WorkError::Backup,
+            WorkError::Intdash,
+            WorkError::Topic,
+            WorkError::State,
+            WorkError::Queue,
+        ] {
+            for (kind, down) in [
+                (Kind::Unknown, true),
+                (Kind::Busy, true),
+                (Kind::Denied, false),
+                (Kind::BadAnswer, false),
+                (Kind::NoSuchBucket, false),
+            ] {
+                let error = of(call(kind));
+                assert_eq!(error.is_down(), down, "{error}");
+                assert!(error.remote().is_some() && !error.is_final(), "{error}");
+            }
+        }
+        assert!(WorkError::OutOfTime("x").is_down());
+        assert!(!WorkError::Panicked.is_down());
+        assert!(!WorkError::DoesNotFit(String::new()).is_down());
     }
 }

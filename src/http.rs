@@ -1,5 +1,6 @@
 //! The edge towards senders: the router, and the only place with status codes. Causes of failures never leave through it.
 
+mod answer;
 mod base;
 mod credentials;
 mod endpoints;
@@ -9,9 +10,9 @@ pub use inbox::row;
 
 use crate::app::App;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, NoBody, Rejection};
-use crate::domain::handshake::Answer;
 use crate::domain::trace::Trace;
-use crate::receipt::{About, Ended, Entry, Receipt, Refusal};
+use crate::receipt::Refusal;
+use answer::answer;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -273,30 +274,6 @@ fn as_json(status: StatusCode, answer: &Value) -> Response {
     (status, kind, answer.to_string()).into_response()
 }
 
-/// The answer to a handshake.
-fn shaken(answer: Answer) -> Response {
-    const OK: StatusCode = StatusCode::OK;
-    match answer {
-        Answer::Signature(signature) => as_json(OK, &json!({ "signature": signature })),
-        Answer::ResponseToken(token) => as_json(OK, &json!({ "response_token": token })),
-        // Never as anything that a browser would run.
-        Answer::Echo(text) => {
-            let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-            (OK, kind, text).into_response()
-        }
-        Answer::Allowed { origin, rate } => {
-            let mut response = OK.into_response();
-            let headers = response.headers_mut();
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-            headers.insert("webhook-allowed-origin", origin);
-            if let Some(rate) = rate {
-                headers.insert("webhook-allowed-rate", rate.into());
-            }
-            response
-        }
-    }
-}
-
 /// The word for why a delivery was refused, where it was.
 fn rejected(status: StatusCode) -> Option<&'static str> {
     match status {
@@ -307,82 +284,4 @@ fn rejected(status: StatusCode) -> Option<&'static str> {
         StatusCode::PAYLOAD_TOO_LARGE => Some("too_large"),
         _ => None,
     }
-}
-
-/// Status and body for what became of a delivery.
-fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> Response {
-    let id = id.to_string();
-    let (status, answer) = match received {
-        Ok(Receipt::Answer(answer)) => return shaken(answer),
-        Ok(Receipt::Confirmed) => (StatusCode::OK, json!({"delivery": id, "outcomes": []})),
-        Ok(Receipt::Done { entries, queued }) => {
-            let status = status_of(&entries);
-            let outcomes: Vec<_> = entries.iter().filter_map(outcome).collect();
-            let answer = match (queued, status) {
-                (0, _) => json!({"delivery": id, "outcomes": outcomes}),
-                (_, StatusCode::OK) => json!({"delivery": id, "queued": queued}),
-                _ => json!({"delivery": id, "queued": queued, "outcomes": outcomes}),
-            };
-            (status, answer)
-        }
-        Err(Refusal::Rejected(rejection)) => {
-            let status = match rejection {
-                Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
-                Rejection::Unauthentic => StatusCode::UNAUTHORIZED,
-                Rejection::Forbidden | Rejection::Topic(_) => StatusCode::FORBIDDEN,
-                Rejection::Unknown => StatusCode::NOT_FOUND,
-                Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
-            };
-            (
-                status,
-                json!({"delivery": id, "error": rejection.to_string()}),
-            )
-        }
-        Err(Refusal::NoBody(why)) => (
-            status_without(why),
-            json!({"delivery": id, "error": why.reason()}),
-        ),
-        Err(Refusal::Failed(_)) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            json!({"delivery": id, "outcomes": []}),
-        ),
-    };
-    as_json(status, &answer)
-}
-
-/// Every record was tried. A failure asks for a retry; only what is wrong as a whole is told as such.
-fn status_of(entries: &[Entry]) -> StatusCode {
-    let all = |ended| !entries.is_empty() && entries.iter().all(|entry| entry.ended == ended);
-    let failed = |entry: &Entry| matches!(entry.ended, Ended::Failed | Ended::Malformed);
-    if all(Ended::Malformed) {
-        StatusCode::BAD_REQUEST
-    } else if entries.iter().any(failed) {
-        StatusCode::INTERNAL_SERVER_ERROR
-    } else if all(Ended::Forbidden) {
-        StatusCode::FORBIDDEN
-    } else {
-        StatusCode::OK
-    }
-}
-
-/// What has no outcome yet is not listed.
-fn outcome(entry: &Entry) -> Option<Value> {
-    let word = match entry.ended {
-        Ended::Queued => return None,
-        Ended::Well(outcome) => outcome.word(),
-        Ended::Failed | Ended::Malformed => "failed",
-        Ended::Forbidden => "ignored",
-    };
-    Some(match &entry.about {
-        About::Object { bucket, key } => {
-            json!({"job": "mirror", "bucket": bucket, "key": key, "outcome": word})
-        }
-        About::Measurement(measurement) => {
-            json!({"job": "summary", "measurement": measurement, "outcome": word})
-        }
-        About::Forward { event, id } => {
-            json!({"job": "forward", "event": event, "id": id, "outcome": word})
-        }
-        About::Nothing => json!({"outcome": word}),
-    })
 }

@@ -65,6 +65,8 @@ enum Told {
     Release { source: String, bucket: String },
     /// `{"hookwork":"replay","delivery":"0197…"}`
     Replay { delivery: Uuid },
+    /// `{"hookwork":"redrive"}`
+    Redrive,
 }
 
 /// An answer in the shape of the invocation.
@@ -80,7 +82,7 @@ pub enum Response {
     /// For who told it.
     Told {
         /// How many audits were begun, one for each origin bucket; how many removals were released; how many jobs were done
-        /// again.
+        /// again; how many dead letters are back in the queue.
         count: u64,
     },
 }
@@ -127,6 +129,10 @@ async fn answered(
         }
         Invocation::Told(Told::Audit) => {
             let count = app.tick(trace, all_its_time()).await?;
+            Ok(Response::Told { count })
+        }
+        Invocation::Told(Told::Redrive) => {
+            let count = app.return_letters(all_its_time()).await?;
             Ok(Response::Told { count })
         }
         Invocation::Told(Told::Release { source, bucket }) => {
@@ -225,7 +231,7 @@ fn time_left(
 }
 
 fn parse(event: &str) -> Result<Invocation, Error> {
-    const EXPECTED: &str = "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), of a Function URL, of an SQS queue, or {\"hookwork\":\"audit\"}";
+    const EXPECTED: &str = "expected an event of an API Gateway HTTP API (2.0), of a REST API (1.0), of a Function URL, of an SQS queue, {\"hookwork\":\"audit\"} or {\"hookwork\":\"redrive\"}";
     let shape: Shape<'_> = serde_json::from_str(event).map_err(|_| EXPECTED)?;
     if shape.records.is_some() {
         let messages = sqs::messages(event).ok_or(EXPECTED)?;

@@ -19,10 +19,11 @@ const BYTES: &str = "Bytes";
 const MILLISECONDS: &str = "Milliseconds";
 
 /// Every metric with its unit: README's table, the template's dashboard and alarms, and this list are one.
-pub const METRICS: [(&str, &str); 9] = [
+pub const METRICS: [(&str, &str); 10] = [
     ("deliveries", COUNT),
     ("unrecorded", COUNT),
     ("rejections", COUNT),
+    ("lost_records", COUNT),
     ("jobs", COUNT),
     ("copied_bytes", BYTES),
     ("lag", MILLISECONDS),
@@ -48,6 +49,7 @@ pub struct Metrics {
 struct Counts {
     deliveries: u64,
     unrecorded: u64,
+    lost_records: u64,
     rejections: BTreeMap<&'static str, u64>,
     jobs: BTreeMap<&'static str, u64>,
     copied_bytes: u64,
@@ -86,6 +88,12 @@ impl Metrics {
     /// A delivery, or an attempt at its jobs, could not be recorded.
     pub fn unrecorded(&self) {
         self.counts().unrecorded += 1;
+    }
+
+    /// So many records of a delivery were acknowledged although they are not the shape, not on the allow-list, or failed for
+    /// good.
+    pub fn lost_records(&self, count: u64) {
+        self.counts().lost_records += count;
     }
 
     /// A job ended, with this word.
@@ -183,6 +191,7 @@ impl Line {
         let numbers = [
             ("deliveries", some(counts.deliveries)),
             ("unrecorded", some(counts.unrecorded)),
+            ("lost_records", some(counts.lost_records)),
             ("copied_bytes", lag.as_ref().map(|_| counts.copied_bytes)),
             ("missed_hints", hints),
             ("held_deletions", held),

@@ -37,14 +37,23 @@ pub enum Receipt {
 }
 
 impl Receipt {
-    /// How many jobs and records failed, or are not the shape.
+    /// How many jobs and records failed, for now or for good, or are not the shape.
     #[must_use]
     pub fn failed(&self) -> usize {
+        self.count(|ended| matches!(ended, Ended::Failed | Ended::Final(_) | Ended::Malformed))
+    }
+
+    /// How many of them another delivery may mend.
+    #[must_use]
+    pub fn to_repeat(&self) -> usize {
+        self.count(|ended| ended == Ended::Failed)
+    }
+
+    fn count(&self, wanted: impl Fn(Ended) -> bool) -> usize {
         let Self::Done { entries, .. } = self else {
             return 0;
         };
-        let failed = |entry: &&Entry| matches!(entry.ended, Ended::Failed | Ended::Malformed);
-        entries.iter().filter(failed).count()
+        entries.iter().filter(|entry| wanted(entry.ended)).count()
     }
 }
 
@@ -89,6 +98,8 @@ pub enum Ended {
     Queued,
     /// It should be tried again.
     Failed,
+    /// It failed, and no other attempt would end otherwise; with the reason, in words for its sender.
+    Final(&'static str),
     /// Its project, bucket or topic is not on the allow-list.
     Forbidden,
     /// It is not the shape.

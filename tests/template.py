@@ -175,7 +175,7 @@ def resolved(node, queued):
 
 class Permissions(unittest.TestCase):
     def test_the_only_roles_and_policies_are_those_written_here(self):
-        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole", "InboxRole", "AuditRole"})
+        self.assertEqual(set(of_type("AWS::IAM::Role", TRANSLATED)), {"ReceiverRole", "WorkerRole", "InboxRole", "AuditRole", "RedriveRole"})
         self.assertEqual(set(of_type("AWS::IAM::ManagedPolicy", TRANSLATED)), {"WorkPolicy"})
         self.assertFalse(of_type("AWS::IAM::Policy", TRANSLATED))
 
@@ -189,7 +189,7 @@ class Permissions(unittest.TestCase):
     def test_only_lambda_takes_the_functions_roles_and_only_this_accounts_scheduler_the_clocks(self):
         for name, role in of_type("AWS::IAM::Role").items():
             (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-            clock = name == "AuditRole"
+            clock = name in ("AuditRole", "RedriveRole")
             self.assertEqual(trust["Principal"], {"Service": "scheduler.amazonaws.com" if clock else "lambda.amazonaws.com"})
             self.assertEqual("Condition" in trust, clock)
 
@@ -252,7 +252,11 @@ class Permissions(unittest.TestCase):
         working = {"Fn::If": ["Queued", {"Fn::GetAtt": ["Worker", "Arn"]}, {"Fn::GetAtt": ["Receiver", "Arn"]}]}
         self.assertEqual(self.actions("AuditRole"), {"lambda:InvokeFunction", "sqs:SendMessage"})
         self.assertEqual(statement("StartAudits")["Resource"], working)
-        self.assertEqual(the("AWS::Scheduler::Schedule")["Properties"]["Target"]["Arn"], working)
+        self.assertEqual(TEMPLATE["Resources"]["Audit"]["Properties"]["Target"]["Arn"], working)
+        self.assertEqual(self.actions("RedriveRole"), {"lambda:InvokeFunction"})
+        worker = {"Fn::GetAtt": ["Worker", "Arn"]}
+        self.assertEqual(statement("StartRedrives")["Resource"], worker)
+        self.assertEqual(TEMPLATE["Resources"]["Redrive"]["Properties"]["Target"]["Arn"], worker)
 
     def actions(self, role):
         return {action for it in statements_of(role) for action in as_list(it["Action"]) if not action.startswith(("s3:", "xray:"))}
@@ -315,6 +319,8 @@ class Permissions(unittest.TestCase):
         )
         self.assertEqual(statement("WorkOffJobs")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
         self.assertEqual(statement("BuryJobs"), {"Sid": "BuryJobs", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}})
+        back = {"Sid": "BringJobsBack", "Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "Resource": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}
+        self.assertEqual(statement("BringJobsBack"), back)
         self.assertEqual(statement("PublishNotices")["Action"], "sns:Publish")
 
     def test_each_role_logs_into_its_own_group(self):
@@ -475,9 +481,26 @@ class Queues(unittest.TestCase):
     def test_what_kills_the_worker_becomes_a_dead_letter_after_the_workers_own_attempts(self):
         redrive = self.jobs["RedrivePolicy"]
         self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
-        (attempts,) = re.findall(r"^const ATTEMPTS: u32 = (\d+);", (ROOT / "src/app/queue.rs").read_text(), re.M)
+        code = (ROOT / "src/app/queue.rs").read_text()
+        (attempts,) = re.findall(r"^const ATTEMPTS: u32 = (\d+);", code, re.M)
+        (down,) = re.findall(r"^const ATTEMPTS_WHILE_DOWN: u32 = (\d+);", code, re.M)
         self.assertGreaterEqual(int(attempts), 5)
-        self.assertGreater(redrive["maxReceiveCount"], int(attempts))
+        # Some more, for workers that die meanwhile.
+        self.assertGreater(redrive["maxReceiveCount"], int(down) + 5)
+
+    def test_a_job_that_waits_for_a_service_waits_less_than_one_whose_worker_died_and_is_kept_long_enough(self):
+        code = (ROOT / "src/app/queue.rs").read_text()
+        (longest,) = re.findall(r"^const LONGEST_WAIT: Duration = Duration::from_secs\((\d+)\);", code, re.M)
+        self.assertLess(int(longest), self.jobs["VisibilityTimeout"])
+        worst = self.jobs["RedrivePolicy"]["maxReceiveCount"] * self.jobs["VisibilityTimeout"]
+        self.assertLess(worst, self.jobs["MessageRetentionPeriod"])
+
+    def test_dead_letters_are_looked_through_several_times_an_hour(self):
+        redrive = TEMPLATE["Resources"]["Redrive"]
+        self.assertEqual(redrive["Condition"], "Queued")
+        (minutes,) = re.findall(r"^rate\((\d+) minutes\)$", redrive["Properties"]["ScheduleExpression"])
+        self.assertLessEqual(int(minutes), 20)
+        self.assertEqual(json.loads(redrive["Properties"]["Target"]["Input"]), {"hookwork": "redrive"})
 
     def test_dead_letters_are_kept_for_fourteen_days(self):
         self.assertEqual(self.dead["MessageRetentionPeriod"], 14 * 24 * 3600)
@@ -498,7 +521,7 @@ class Queues(unittest.TestCase):
         self.assertEqual(set(closed), set(queues))
 
     def test_an_audit_that_cannot_be_started_is_kept_for_fourteen_days(self):
-        target = the("AWS::Scheduler::Schedule")["Properties"]["Target"]
+        target = TEMPLATE["Resources"]["Audit"]["Properties"]["Target"]
         self.assertEqual(target["DeadLetterConfig"], {"Arn": {"Fn::GetAtt": ["AuditDeadLetterQueue", "Arn"]}})
         self.assertEqual(TEMPLATE["Resources"]["AuditDeadLetterQueue"]["Properties"]["MessageRetentionPeriod"], 14 * 24 * 3600)
         self.assertEqual(json.loads(target["Input"]), {"hookwork": "audit"})
@@ -677,7 +700,7 @@ class Alarms(unittest.TestCase):
     def test_there_is_one_for_each_thing_that_goes_wrong(self):
         self.assertEqual(
             set(self.alarms),
-            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "LostRecords", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
         )
 
     def test_each_tells_somebody(self):
@@ -697,6 +720,11 @@ class Alarms(unittest.TestCase):
             it = self.alarms[f"{name}Unrecorded"]["Properties"]
             self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "unrecorded"))
             self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": name}}])
+
+    def test_records_that_are_lost_are_watched_where_deliveries_come(self):
+        it = self.alarms["LostRecords"]["Properties"]
+        self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "lost_records"))
+        self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": "Receiver"}}])
 
     def test_each_is_there_whenever_what_it_watches_is(self):
         for name, it in self.alarms.items():
@@ -746,7 +774,7 @@ class Dashboard(unittest.TestCase):
             self.assertEqual(set(ours), set(METRICS))
             for name in ("jobs", "copied_bytes", "lag", "missed_hints", "held_deletions"):
                 self.assertEqual(ours[name], working, name)
-            for name in ("deliveries", "rejections"):
+            for name in ("deliveries", "rejections", "lost_records"):
                 self.assertEqual(ours[name], "Receiver", name)
             keeping = {dimensions["function"] for _, name, dimensions in drawn if name == "unrecorded"}
             self.assertEqual(keeping, {"Receiver", "Worker", "Inbox"} if queued else {"Receiver"})
@@ -773,7 +801,7 @@ class Dashboard(unittest.TestCase):
     def test_the_names_in_the_template_are_those_in_the_code(self):
         alarms = {it["Properties"]["MetricName"] for it in of_type("AWS::CloudWatch::Alarm").values() if it["Properties"].get("Namespace") == NAMESPACE}
         self.assertLess(alarms, set(METRICS))
-        self.assertEqual(len(METRICS), 9)
+        self.assertEqual(len(METRICS), 10)
 
 
 class Door(unittest.TestCase):
@@ -1137,7 +1165,7 @@ class Events(unittest.TestCase):
         self.assertEqual(sorted(set(NAMES) - set(REQUESTS)), ["audit", "queue-mirror", "release"])
 
     def test_the_clock_says_what_the_template_has_it_say(self):
-        self.assertEqual(event("audit"), json.loads(the("AWS::Scheduler::Schedule")["Properties"]["Target"]["Input"]))
+        self.assertEqual(event("audit"), json.loads(TEMPLATE["Resources"]["Audit"]["Properties"]["Target"]["Input"]))
 
     def test_a_release_is_of_a_bucket_on_the_allow_list(self):
         it = event("release")

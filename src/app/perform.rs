@@ -1,6 +1,6 @@
 //! Jobs are performed: equal ones once, each in its own task, within a bound and a deadline. One line of the log each.
 
-use super::{App, missing};
+use super::App;
 use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
 use crate::domain::bound::Bound;
@@ -118,7 +118,8 @@ impl App {
                 let known = secrets
                     .of(&measurement.source)
                     .and_then(|known| known.api_token.as_ref());
-                let token = known.ok_or_else(|| missing(&measurement.source, "api_token"))?;
+                let token =
+                    known.ok_or_else(|| missing(secrets, &measurement.source, "api_token"))?;
                 let summary = self.summarise(measurement, token);
                 let occurrence = measurement.occurrence.as_deref();
                 self.once(&measurement.source, occurrence, cause, summary)
@@ -153,7 +154,7 @@ impl App {
         }
         let mut cause = cause.clone();
         let known = secrets.of(source).map(|known| &known.access_keys[..]);
-        let mut refused = missing(source, "an access key of the origin");
+        let mut refused = missing(secrets, source, "an access key of the origin");
         for key in known.unwrap_or_default() {
             let origin = self.origin(found, source, bucket, key);
             // Their types are erased: nested any deeper, the compiler gives up on the future's layout.
@@ -281,6 +282,20 @@ impl App {
     }
 }
 
+/// Whether there may be secrets of a source that could not be read.
+pub(super) fn unread(secrets: &Secrets, source: &str) -> bool {
+    secrets.partial() || secrets.doubtful(source)
+}
+
+/// A source lacks a secret for its work: there is none, or it could not be read.
+fn missing(secrets: &Secrets, source: &str, wants: &'static str) -> WorkError {
+    if unread(secrets, source) {
+        let source_name = source.to_owned();
+        return WorkError::UnreadSecrets { source_name, wants };
+    }
+    super::missing(source, wants)
+}
+
 /// The word by which a job is counted.
 fn word(done: &Result<Outcome, WorkError>) -> &'static str {
     match done {
@@ -318,6 +333,7 @@ fn report(
         }
         Err(error) => {
             "failed".clone_into(&mut report.outcome);
+            report.reason = error.settled().map(ToOwned::to_owned);
             report.error = Some(error.to_string());
         }
     }

@@ -2,11 +2,11 @@
 //! idempotent.
 
 use super::App;
-use crate::clients::queue::Queue;
+use crate::clients::queue::{Outgoing, Queue};
 use crate::domain::inbox::{By, JobReport};
 use crate::domain::job::{Cause, Job, Outcome, Unread, once};
 use crate::domain::trace::Trace;
-use crate::error::WorkError;
+use crate::error::{Remote, WorkError};
 use crate::receipt::Ended;
 use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
@@ -14,11 +14,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How often a job is tried until it becomes a dead letter. The queue's own limit is above it and catches what kills the
-/// function itself.
+/// How often a job is tried that fails for another reason than that a remote service is down, until it becomes a dead
+/// letter.
 const ATTEMPTS: u32 = 5;
+/// How often a job is tried while a remote service is down. The waits between so many attempts are twelve hours together, at
+/// least: a message comes never earlier than it was hidden for. The queue's own limit is above it and catches what kills the
+/// function itself.
+const ATTEMPTS_WHILE_DOWN: u32 = 18;
 /// How long a failed job waits for its second attempt; each wait is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
+/// How long a job waits at most for its next attempt. It is below the queue's visibility time-out, which a job waits for
+/// whose worker died.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How long it waits at least where a write of it may yet land (ARCHITECTURE, A2).
 const SETTLING: Duration = Duration::from_secs(300);
 
@@ -38,6 +45,8 @@ pub struct Message {
     pub receives: u32,
     /// Whether it is a dead letter that was sent again.
     pub redriven: bool,
+    /// How often it has come back from the dead letters by itself.
+    pub returns: u32,
     /// The trace that it belongs to.
     pub trace: Option<Trace>,
 }
@@ -65,34 +74,52 @@ enum Fate {
     /// It comes again, after this time.
     Again(Duration),
     /// It will not come again.
-    Dead(String),
+    Dead {
+        /// Why.
+        reason: String,
+        /// The remote service whose recovery brings it back; none where only an operator does.
+        waits_for: Option<Remote>,
+    },
 }
 
 impl Fate {
-    fn of(job: Result<&Result<Outcome, WorkError>, &Unread>, receives: u32) -> Self {
-        let wait = FIRST_WAIT * (1 << receives.clamp(1, ATTEMPTS).saturating_sub(1));
+    fn of(job: Result<(&Job, &Result<Outcome, WorkError>), &Unread>, receives: u32) -> Self {
+        let dead = |reason, waits_for| Self::Dead { reason, waits_for };
+        let wait = wait_after(receives);
         match job {
-            Ok(Ok(_)) => Self::Done,
-            Ok(Err(error)) if error.goes_on() => Self::GoOn,
-            Ok(Err(error)) if error.is_final() => Self::Dead(error.to_string()),
-            Ok(Err(error)) if receives >= ATTEMPTS => {
-                Self::Dead(format!("{receives} attempts, the last: {error}"))
-            }
-            Ok(Err(error)) => {
-                let settling = error.may_land().then_some(SETTLING);
-                Self::Again(wait.max(settling.unwrap_or_default()))
+            Ok((_, Ok(_))) => Self::Done,
+            Ok((_, Err(error))) if error.goes_on() => Self::GoOn,
+            Ok((_, Err(error))) if error.is_final() => dead(error.to_string(), None),
+            Ok((job, Err(error))) => {
+                let down = error.is_down();
+                let most = if down { ATTEMPTS_WHILE_DOWN } else { ATTEMPTS };
+                if receives < most {
+                    let settling = error.may_land().then_some(SETTLING);
+                    return Self::Again(wait.max(settling.unwrap_or_default()));
+                }
+                let remote = error.remote().unwrap_or(Remote::of_job(job));
+                // Beyond the usual number of attempts the ones before failed since something was down.
+                let waits_for = (down || receives > ATTEMPTS).then_some(remote);
+                let reason = format!("{receives} attempts, the last: {error}");
+                dead(reason, waits_for)
             }
             Err(Unread::Later(_)) if receives < ATTEMPTS => Self::Again(wait),
-            Err(unreadable) => Self::Dead(unreadable.to_string()),
+            Err(unreadable) => dead(unreadable.to_string(), None),
         }
     }
+}
+
+/// How long a job waits after it was received so often.
+fn wait_after(receives: u32) -> Duration {
+    let doubled = receives.clamp(1, ATTEMPTS_WHILE_DOWN) - 1;
+    (FIRST_WAIT * (1 << doubled)).min(LONGEST_WAIT)
 }
 
 impl Fate {
     /// What is recorded of a job that has this fate.
     fn told(&self, report: &JobReport) -> JobReport {
         let mut report = report.clone();
-        if let Self::Dead(reason) = self {
+        if let Self::Dead { reason, .. } = self {
             "dead".clone_into(&mut report.outcome);
             report.error = Some(reason.clone());
         }
@@ -109,7 +136,7 @@ pub(super) async fn send(
     let jobs = once(jobs);
     let messages: Vec<_> = jobs
         .iter()
-        .map(|(job, cause)| (job.to_json(cause.delivery), cause.trace.clone()))
+        .map(|(job, cause)| outgoing(job, job.to_json(cause.delivery), cause.trace.clone()))
         .collect();
     let sent = timeout_at(deadline, queue.send(&messages)).await;
     let mut sent = sent.unwrap_or_default().into_iter();
@@ -124,6 +151,15 @@ pub(super) async fn send(
         (job, sent.map_or(Ended::Failed, |()| Ended::Queued))
     });
     ended.collect()
+}
+
+/// A job as it is sent.
+pub(super) fn outgoing(job: &Job, body: String, trace: Option<Trace>) -> Outgoing {
+    Outgoing {
+        body,
+        trace,
+        group: Some(job.source().to_owned()),
+    }
 }
 
 impl App {
@@ -141,7 +177,7 @@ impl App {
         let (mut continued, mut attempts) = (HashSet::new(), HashMap::<_, (bool, Vec<_>)>::new());
         let mut fates = Vec::new();
         for (message, job) in messages.into_iter().zip(&jobs) {
-            let ended = job.as_ref().map(|(job, _)| &done[job].ended);
+            let ended = job.as_ref().map(|(job, _)| (job, &done[job].ended));
             let fate = match Fate::of(ended, message.receives) {
                 // Of equal jobs one goes on for all.
                 Fate::GoOn if !continued.insert(job.as_ref().map(|(job, _)| job)) => Fate::Done,
@@ -155,7 +191,8 @@ impl App {
             }
             fates.push(async move {
                 // What is not told in time comes again: better twice than never.
-                let settled = timeout_at(deadline, self.settle(&message, fate)).await;
+                let of = job.as_ref().ok().map(|(job, _)| job);
+                let settled = timeout_at(deadline, self.settle(&message, of, fate)).await;
                 (!matches!(settled, Ok(Ok(())))).then_some(message.id)
             });
         }
@@ -167,11 +204,14 @@ impl App {
         again.into_iter().flatten().collect()
     }
 
-    async fn settle(&self, message: &Message, fate: Fate) -> Result<(), ()> {
+    async fn settle(&self, message: &Message, job: Option<&Job>, fate: Fate) -> Result<(), ()> {
+        let group = job.map(|job| job.source().to_owned());
+        let (body, trace) = (message.body.clone(), message.trace.clone());
+        let same = Outgoing { body, trace, group };
         match fate {
             Fate::Done => Ok(()),
-            Fate::GoOn => self.go_on(message).await,
-            Fate::Dead(reason) => self.bury(message, &reason).await,
+            Fate::GoOn => self.go_on(message, same).await,
+            Fate::Dead { reason, waits_for } => self.bury(message, &same, &reason, waits_for).await,
             Fate::Again(wait) => {
                 self.hide(message, wait).await;
                 Err(())
@@ -181,10 +221,9 @@ impl App {
 
     /// Sends what is left of a job as a message of its own, whose attempts are counted anew: the ledger counts those
     /// without progress.
-    async fn go_on(&self, message: &Message) -> Result<(), ()> {
+    async fn go_on(&self, message: &Message, left: Outgoing) -> Result<(), ()> {
         let queue = self.queue.as_ref().ok_or(())?;
-        let left = [(message.body.clone(), message.trace.clone())];
-        match queue.send(&left).await.pop() {
+        match queue.send(&[left]).await.pop() {
             Some(Ok(())) => Ok(()),
             not => {
                 let error = not.and_then(Result::err).map(tracing::field::display);
@@ -194,21 +233,30 @@ impl App {
         }
     }
 
-    /// Puts a message among the dead letters, with its reason. Without such a queue, or where it does not answer, the message
-    /// comes again until the queue itself moves it there.
-    async fn bury(&self, message: &Message, reason: &str) -> Result<(), ()> {
+    /// Puts a message among the dead letters, with its reason and the remote service that it waits for. Without such a queue,
+    /// or where it does not answer, the message comes again until the queue itself moves it there.
+    async fn bury(
+        &self,
+        message: &Message,
+        same: &Outgoing,
+        reason: &str,
+        waits_for: Option<Remote>,
+    ) -> Result<(), ()> {
         let Some(dead_letters) = &self.dead_letters else {
             tracing::error!(message.id, reason, "a job that cannot be done");
             return Err(());
         };
-        let trace = message.trace.as_ref();
-        let sent = dead_letters
-            .send_because(&message.body, reason, trace)
-            .await;
-        let trace = trace.map(Trace::id);
+        let returns = message.returns.to_string();
+        let mut attributes = vec![("reason", reason)];
+        if let Some(remote) = waits_for {
+            attributes.extend([("remote", remote.word()), ("returns", &returns)]);
+        }
+        let sent = dead_letters.send_with(same, &attributes).await;
+        let trace = message.trace.as_ref().map(Trace::id);
         match sent {
             Ok(()) => {
-                tracing::error!(message.id, trace, reason, "dead letter");
+                let remote = waits_for.map(Remote::word);
+                tracing::error!(message.id, trace, reason, remote, "dead letter");
                 Ok(())
             }
             Err(error) => {
@@ -231,21 +279,68 @@ impl App {
 mod tests {
     use super::*;
 
+    fn job() -> Job {
+        Job::Audit(crate::domain::event::OriginRef {
+            source: "vk".to_owned(),
+            origin: "b".to_owned(),
+        })
+    }
+
+    fn fate(ended: Result<Outcome, WorkError>, receives: u32) -> Fate {
+        Fate::of(Ok((&job(), &ended)), receives)
+    }
+
+    fn denied() -> WorkError {
+        WorkError::Origin(crate::clients::error::CallError::of_kind(
+            crate::clients::error::Kind::Denied,
+        ))
+    }
+
+    fn waits(fates: impl Iterator<Item = Fate>) -> Vec<u64> {
+        let waits = fates.map_while(|fate| match fate {
+            Fate::Again(wait) => Some(wait.as_secs()),
+            _ => None,
+        });
+        waits.collect()
+    }
+
     #[test]
     fn a_message_comes_again_later_each_time_until_it_is_a_dead_letter() {
-        let failed = Err(WorkError::BrokenOff("x".to_owned()));
-        let of = |receives| Fate::of(Ok(&failed), receives);
-        let waits = [1, 2, 3, 4].map(|receives| match of(receives) {
-            Fate::Again(wait) => wait.as_secs(),
+        let of = |receives| fate(Err(denied()), receives);
+        assert_eq!(waits((1..99).map(of)), [60, 120, 240, 480]);
+        let is_dead = |fate| match fate {
+            Fate::Dead { reason, waits_for } => (reason.contains("the last: origin: "), waits_for),
             fate => panic!("{fate:?}"),
-        });
-        assert_eq!(waits, [60, 120, 240, 480]);
-        assert!(matches!(of(5), Fate::Dead(reason) if reason.contains("the last: origin: x")));
-        assert!(matches!(of(9), Fate::Dead(_)));
+        };
+        assert_eq!(is_dead(of(5)), (true, None));
+        // The attempts before failed since something was down, which may have left it half up.
+        assert_eq!(is_dead(of(9)), (true, Some(Remote::Origin)));
         assert!(matches!(of(0), Fate::Again(_)), "counts from one");
         for landing in [WorkError::OutOfTime("x"), WorkError::Panicked] {
-            let fate = Fate::of(Ok(&Err(landing)), 1);
-            assert_eq!(fate, Fate::Again(SETTLING));
+            assert_eq!(fate(Err(landing), 1), Fate::Again(SETTLING));
+        }
+    }
+
+    #[test]
+    fn while_a_service_is_down_a_job_is_tried_for_twelve_hours_and_each_wait_can_be_had() {
+        for (down, remote) in [
+            (WorkError::BrokenOff("x".to_owned()), Remote::Origin),
+            (WorkError::OutOfTime("x"), Remote::Origin),
+        ] {
+            let ended = Err(down);
+            let of = |receives| Fate::of(Ok((&job(), &ended)), receives);
+            let waits = waits((1..99).map(of));
+            assert!(waits.iter().sum::<u64>() >= 12 * 3600, "{waits:?}");
+            assert!(waits.iter().sum::<u64>() < 14 * 3600, "{waits:?}");
+            assert!(waits.is_sorted() && waits[0] <= 300, "{waits:?}");
+            // SQS hides a message for twelve hours at most; a worker's death hides it for 5,400 s.
+            assert!(waits.iter().all(|wait| *wait <= 5400), "{waits:?}");
+            assert!(waits.len() >= 12, "{waits:?}");
+            let last = of(ATTEMPTS_WHILE_DOWN);
+            assert!(
+                matches!(last, Fate::Dead { waits_for, .. } if waits_for == Some(remote)),
+                "{last:?}"
+            );
         }
     }
 
@@ -256,24 +351,39 @@ mod tests {
             WorkError::NoProgress(5),
             WorkError::NotConfigured(String::new()),
         ] {
-            assert!(matches!(Fate::of(Ok(&Err(hopeless)), 1), Fate::Dead(_)));
+            let fate = fate(Err(hopeless), 1);
+            assert!(
+                matches!(
+                    fate,
+                    Fate::Dead {
+                        waits_for: None,
+                        ..
+                    }
+                ),
+                "{fate:?}"
+            );
         }
         let unreadable = Unread::NoJob("x".to_owned());
         assert_eq!(
             Fate::of(Err(&unreadable), 1),
-            Fate::Dead("this is no job: x".to_owned())
+            Fate::Dead {
+                reason: "this is no job: x".to_owned(),
+                waits_for: None
+            }
         );
         // While a deployment is under way the next worker may know it.
         let later = Unread::Later(9);
         assert_eq!(Fate::of(Err(&later), 1), Fate::Again(FIRST_WAIT));
+        let given_up = Fate::of(Err(&later), 5);
         assert!(
-            matches!(Fate::of(Err(&later), 5), Fate::Dead(reason) if reason.contains("version 9"))
+            matches!(&given_up, Fate::Dead { reason, .. } if reason.contains("version 9")),
+            "{given_up:?}"
         );
-        let left = Err(WorkError::Unfinished {
+        let left = WorkError::Unfinished {
             finished: 1,
             parts: 9,
-        });
-        assert_eq!(Fate::of(Ok(&left), 99), Fate::GoOn);
-        assert_eq!(Fate::of(Ok(&Ok(Outcome::Copied)), 99), Fate::Done);
+        };
+        assert_eq!(fate(Err(left), 99), Fate::GoOn);
+        assert_eq!(fate(Ok(Outcome::Copied), 99), Fate::Done);
     }
 }

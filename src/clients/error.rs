@@ -74,6 +74,23 @@ impl CallError {
         }
     }
 
+    /// Whether nothing was told by this but that the service, or the way to it, is down or overloaded.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self.kind, Kind::Unknown | Kind::Busy)
+    }
+
+    /// The secrets cannot be read: the log says why.
+    pub(crate) fn unread_secrets() -> Self {
+        Self::new(Kind::Unknown, "GetSecretValue", "the secrets", "not read")
+    }
+
+    /// An error of this kind and of no call.
+    #[cfg(test)]
+    pub(crate) fn of_kind(kind: Kind) -> Self {
+        Self::new(kind, "Test", "nowhere", "a test")
+    }
+
     /// Whether a conditional write of one of our own files found that somebody else was there.
     #[must_use]
     pub fn moved(&self) -> bool {
@@ -139,15 +156,39 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
         (412, _) => Kind::PreconditionFailed,
         (409, _) => Kind::Conflict,
         (416, _) => Kind::NoSuchRange,
-        (
-            503 | 429,
-            Some("SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling"),
-        ) => Kind::Busy,
+        (503, Some("SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling")) => {
+            Kind::Busy
+        }
+        // Whatever it is called: the request was turned away, and nothing was done.
+        (429, _) => Kind::Busy,
+        (400, Some(code)) if is_throttling(code) => Kind::Busy,
+        // The server waited for the rest of the request in vain.
+        (408, _) => Kind::Unknown,
         (501, _) => Kind::Refused,
         // Behind a 5xx the effect may have happened.
         (500.., _) => Kind::Unknown,
         _ => Kind::Refused,
     }
+}
+
+/// Whether a code of AWS's other services, which answer it with 400, says that there were too many requests.
+fn is_throttling(code: &str) -> bool {
+    let code = code.rsplit(['.', '#']).next().unwrap_or(code);
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "Throttled"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "KMSThrottling"
+            | "KMSThrottlingException"
+            | "KmsThrottled"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "SlowDown"
+    )
 }
 
 impl fmt::Display for CallError {
@@ -184,5 +225,22 @@ mod tests {
         assert_eq!(by_status(200, Some("InternalError")), Kind::Unknown);
         assert_eq!(by_status(200, Some("SlowDown")), Kind::Busy);
         assert_eq!(by_status(501, Some("NotImplemented")), Kind::Refused);
+    }
+
+    #[test]
+    fn too_many_requests_is_no_refusal_however_it_is_spelled() {
+        for (status, code) in [
+            (429, None),
+            (429, Some("AnythingAtAll")),
+            (400, Some("ThrottlingException")),
+            (400, Some("Throttling")),
+            (400, Some("AWS.SimpleQueueService.RequestThrottled")),
+            (400, Some("KMSThrottlingException")),
+            (503, Some("SlowDown")),
+        ] {
+            assert_eq!(by_status(status, code), Kind::Busy, "{status} {code:?}");
+        }
+        assert_eq!(by_status(408, None), Kind::Unknown);
+        assert_eq!(by_status(400, Some("InvalidArgument")), Kind::Refused);
     }
 }

@@ -6,7 +6,7 @@ use super::https::Https;
 use crate::domain::event::MeasurementRef;
 use crate::domain::point::{self, Point};
 use crate::domain::signature::Secret;
-use crate::domain::source::intdash::IntdashSource;
+use crate::domain::source::intdash::{IntdashSource, is_id};
 use crate::domain::summary::Facts;
 use aws_smithy_runtime_api::http::{Request, Response};
 use aws_smithy_types::body::SdkBody;
@@ -28,6 +28,15 @@ const FORBIDDEN: &str = "status 403";
 
 /// How often the stream is tried to be opened.
 const ATTEMPTS: u32 = 3;
+
+/// Whatever a measurement's ids come from, they must not be another place on the server.
+fn named(of: &MeasurementRef) -> Result<(), CallError> {
+    if is_id(&of.project) && is_id(&of.measurement) {
+        return Ok(());
+    }
+    let cause = "expected ids of letters, digits and -";
+    Err(CallError::new(Kind::Refused, "GET", "a measurement", cause))
+}
 
 /// One intdash server.
 #[derive(Debug)]
@@ -53,6 +62,7 @@ impl Intdash {
         of: &MeasurementRef,
         token: &Secret,
     ) -> Result<Option<Facts>, CallError> {
+        named(of)?;
         let (project, measurement) = (&of.project, &of.measurement);
         let place = format!(
             "{}/api/v1/projects/{project}/measurements/{measurement}",
@@ -89,6 +99,7 @@ impl Intdash {
         token: &Secret,
         mut take: impl FnMut(&Point<'_>),
     ) -> Result<(), CallError> {
+        named(of)?;
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("name", &of.measurement)
             .append_pair("time_format", "ns")
@@ -148,6 +159,30 @@ impl Intdash {
         take_line(&buffer)
     }
 
+    /// Whether the server answers at all, whatever it says of this measurement. It is asked once, and told no token.
+    ///
+    /// # Errors
+    /// It did not answer, or said that it cannot.
+    pub async fn answers(&self, of: &MeasurementRef) -> Result<(), CallError> {
+        named(of)?;
+        let (project, measurement) = (&of.project, &of.measurement);
+        let place = format!(
+            "{}/api/v1/projects/{project}/measurements/{measurement}",
+            self.base
+        );
+        let error = |kind, cause: String| CallError::new(kind, "GET", place.as_str(), cause);
+        let mut request = Request::new(SdkBody::empty());
+        request
+            .set_uri(place.as_str())
+            .map_err(|e| error(Kind::Refused, e.to_string()))?;
+        let answer = self.https.call(request).await;
+        let answer = answer.map_err(|e| error(Kind::Unknown, chain(&e)))?;
+        match answer.status().as_u16() {
+            status @ (408 | 429 | 500..) => Err(error(Kind::Unknown, format!("status {status}"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens an answer. Nothing was taken of it yet, so a connection that turns out dead, as one kept over a pause does,
     /// or a server that is busy is tried again.
     async fn get(&self, place: &str, token: &Secret) -> Result<Response<SdkBody>, CallError> {
@@ -172,7 +207,9 @@ impl Intdash {
                     403 => return Err(error(Kind::Denied, FORBIDDEN.to_owned())),
                     401 => return Err(error(Kind::Denied, "status 401".to_owned())),
                     404 => return Err(error(Kind::NotFound, "status 404".to_owned())),
-                    status @ (429 | 500..) => error(Kind::Unknown, format!("status {status}")),
+                    status @ (408 | 429 | 500..) => {
+                        error(Kind::Unknown, format!("status {status}"))
+                    }
                     status => return Err(error(Kind::Refused, format!("status {status}"))),
                 },
                 Err(e) => error(Kind::Unknown, chain(&e)),

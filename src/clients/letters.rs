@@ -1,4 +1,4 @@
-//! What an operator asks of a queue and of a topic, and the function never does.
+//! Dead letters are received and removed; and who listens to a topic.
 
 use super::error::{CallError, Kind};
 use super::queue::Queue;
@@ -23,6 +23,10 @@ pub struct Received {
     pub body: String,
     /// Why it lies here, where somebody said so.
     pub reason: Option<String>,
+    /// The remote service that was down, where that is the reason, in a word.
+    pub remote: Option<String>,
+    /// How often it has come back from the dead letters by itself.
+    pub returns: u32,
     /// The trace that it belongs to.
     pub trace: Option<Trace>,
     /// How often it was received, this time included.
@@ -72,12 +76,18 @@ fn received(message: Message) -> Option<Received> {
     let of = |name| attribute(name)?.parse::<i64>().ok();
     let trace = attribute(MessageSystemAttributeName::AwsTraceHeader);
     let trace = trace.and_then(|header| Trace::parse(header));
-    let reason = message.message_attributes.as_ref();
-    let reason = reason.and_then(|known| known.get("reason")?.string_value.clone());
+    let said = |name| {
+        let known = message.message_attributes.as_ref()?;
+        known.get(name)?.string_value.clone()
+    };
+    let (reason, remote) = (said("reason"), said("remote"));
+    let returns = said("returns").and_then(|returns| returns.parse().ok());
     let receives = of(MessageSystemAttributeName::ApproximateReceiveCount);
     let sent = of(MessageSystemAttributeName::SentTimestamp);
     Some(Received {
         reason,
+        remote,
+        returns: returns.unwrap_or_default(),
         trace,
         receives: receives
             .and_then(|n| u32::try_from(n).ok())

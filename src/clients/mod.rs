@@ -10,7 +10,6 @@ mod headers;
 pub mod hooks;
 pub mod https;
 pub mod intdash;
-#[cfg(feature = "dev")]
 pub mod letters;
 pub mod listing;
 pub mod look;

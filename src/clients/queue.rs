@@ -9,6 +9,8 @@ use aws_sdk_sqs::types::{
     QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use futures_util::stream::{self, StreamExt as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// SQS takes this many messages in one call. Ten jobs are far from the bytes that it takes: a key has 1,024 at
@@ -23,11 +25,37 @@ const REASON_MAX: usize = 1000;
 const TRACE: MessageSystemAttributeNameForSends =
     MessageSystemAttributeNameForSends::AwsTraceHeader;
 
+/// The longest name of a group, in characters.
+const GROUP_MAX: usize = 128;
+
 /// One queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     pub(super) client: Client,
     pub(super) url: String,
+    /// Whether it takes messages with a group. A substitute of SQS may know groups of FIFO queues only.
+    groups: Arc<AtomicBool>,
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Its text.
+    pub body: String,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
+    /// The source that it is for. SQS hands over messages of groups with a short backlog first (fair queues), so that one
+    /// source's backlog does not delay the others.
+    pub group: Option<String>,
+}
+
+impl Outgoing {
+    /// The group as SQS takes it: letters, digits and punctuation.
+    fn group(&self) -> Option<&str> {
+        let group = self.group.as_deref()?;
+        let plain = group.bytes().all(|byte| byte.is_ascii_graphic());
+        (plain && (1..=GROUP_MAX).contains(&group.len())).then_some(group)
+    }
 }
 
 /// What a queue says of itself.
@@ -46,12 +74,12 @@ impl Queue {
         Self {
             client,
             url: url.to_owned(),
+            groups: Arc::new(AtomicBool::new(true)),
         }
     }
 
-    /// Sends messages, each with the trace that it belongs to. What became of each, in their order: a batch may be taken in
-    /// part.
-    pub async fn send(&self, messages: &[(String, Option<Trace>)]) -> Vec<Result<(), CallError>> {
+    /// Sends messages. What became of each, in their order: a batch may be taken in part.
+    pub async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
         let batches: Vec<_> = messages.chunks(BATCH).map(<[_]>::to_vec).collect();
         let sent: Vec<_> = stream::iter(batches)
             .map(async |batch| self.send_batch(&batch).await)
@@ -61,12 +89,33 @@ impl Queue {
         sent.into_iter().flatten().collect()
     }
 
-    async fn send_batch(&self, messages: &[(String, Option<Trace>)]) -> Vec<Result<(), CallError>> {
-        let entries = messages.iter().enumerate().map(|(number, (body, trace))| {
+    async fn send_batch(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
+        let grouped = self.groups.load(Ordering::Relaxed);
+        let sent = self.send_batch_as(messages, grouped).await;
+        // Nothing of the batch was taken, for the sake of the groups alone.
+        if grouped && !sent.is_empty() && sent.iter().all(|sent| refuses_groups(sent.as_ref())) {
+            self.forget_groups();
+            return self.send_batch_as(messages, false).await;
+        }
+        sent
+    }
+
+    fn forget_groups(&self) {
+        self.groups.store(false, Ordering::Relaxed);
+        tracing::warn!("the queue takes no message groups: a source's backlog can delay others");
+    }
+
+    async fn send_batch_as(
+        &self,
+        messages: &[Outgoing],
+        grouped: bool,
+    ) -> Vec<Result<(), CallError>> {
+        let entries = messages.iter().enumerate().map(|(number, message)| {
             let mut entry = SendMessageBatchRequestEntry::builder()
                 .id(number.to_string())
-                .message_body(body);
-            if let Some(trace) = trace {
+                .set_message_group_id(message.group().filter(|_| grouped).map(str::to_owned))
+                .message_body(&message.body);
+            if let Some(trace) = &message.trace {
                 entry = entry.message_system_attributes(TRACE, header(trace));
             }
             entry.build().expect("id and body are there")
@@ -105,29 +154,47 @@ impl Queue {
             .collect()
     }
 
-    /// Sends a message with the reason for it as attribute `reason`, and the trace that it belongs to.
+    /// Sends a message with attributes, such as the reason for it.
     ///
     /// # Errors
     /// The queue refused or did not answer.
-    pub async fn send_because(
+    pub async fn send_with(
         &self,
-        body: &str,
-        reason: &str,
-        trace: Option<&Trace>,
+        message: &Outgoing,
+        attributes: &[(&str, &str)],
     ) -> Result<(), CallError> {
-        let reason: String = reason
-            .chars()
-            .map(|c| if takes(c) { c } else { ' ' })
-            .take(REASON_MAX)
-            .collect();
-        let reason = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(reason)
-            .build()
-            .expect("a type is there");
+        let grouped = self.groups.load(Ordering::Relaxed);
+        let sent = self.send_one(message, attributes, grouped).await;
+        if grouped && refuses_groups(sent.as_ref()) {
+            self.forget_groups();
+            return self.send_one(message, attributes, false).await;
+        }
+        sent
+    }
+
+    async fn send_one(
+        &self,
+        message: &Outgoing,
+        attributes: &[(&str, &str)],
+        grouped: bool,
+    ) -> Result<(), CallError> {
         let send = self.client.send_message().queue_url(&self.url);
-        let mut send = send.message_body(body).message_attributes("reason", reason);
-        if let Some(trace) = trace {
+        let group = message.group().filter(|_| grouped).map(str::to_owned);
+        let mut send = send.message_body(&message.body).set_message_group_id(group);
+        for (name, value) in attributes {
+            let value: String = value
+                .chars()
+                .map(|c| if takes(c) { c } else { ' ' })
+                .take(REASON_MAX)
+                .collect();
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value)
+                .build()
+                .expect("a type is there");
+            send = send.message_attributes(*name, value);
+        }
+        if let Some(trace) = &message.trace {
             send = send.message_system_attributes(TRACE, header(trace));
         }
         send.send()
@@ -153,6 +220,7 @@ impl Queue {
             .map(drop)
             .map_err(|e| CallError::of("ChangeMessageVisibility", &self.url, &e))
     }
+
     /// How much there is in it.
     ///
     /// # Errors
@@ -172,6 +240,11 @@ impl Queue {
             visibility: of(QueueAttributeName::VisibilityTimeout).unwrap_or_default(),
         })
     }
+}
+
+/// Whether a message was refused because it names a group.
+fn refuses_groups(sent: Result<&(), &CallError>) -> bool {
+    sent.is_err_and(|error| error.kind == Kind::Refused && error.cause.contains("MessageGroupId"))
 }
 
 fn header(trace: &Trace) -> MessageSystemAttributeValue {

@@ -1,7 +1,7 @@
 //! The `SOURCES` setting: what is wrong with each definition, and with all of them together.
 
 use crate::domain::secrets::INBOX;
-use crate::domain::source::Source;
+use crate::domain::source::{Source, is_source_name};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,11 +21,7 @@ pub(super) fn read_sources(json: &str, problems: &mut Vec<String>) -> BTreeMap<S
         problems.push("SOURCES: expected at least one source, found none".to_owned());
     }
     for (name, definition) in definitions {
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        {
+        if !is_source_name(&name) {
             problems.push(format!("SOURCES: a source's name is a segment of its URL: expected letters, digits, - and _, found \"{name}\""));
         }
         if name == INBOX {

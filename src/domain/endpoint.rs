@@ -44,6 +44,12 @@ impl EndpointId {
         format!("{PREFIX}{}", self.0)
     }
 
+    /// The reverse of [`Self::source`].
+    #[must_use]
+    pub fn of_source(source: &str) -> Option<Self> {
+        Self::parse(source.strip_prefix(PREFIX)?)
+    }
+
     /// Where its definition is in the state bucket.
     #[must_use]
     pub fn place(&self) -> String {

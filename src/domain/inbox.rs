@@ -60,7 +60,7 @@ pub fn delivery_of(group: &str) -> Option<DeliveryId> {
 pub enum Verdict {
     /// It is authentic, and its jobs are planned.
     Accepted,
-    /// The same, but for records of it that are not the shape: those are lost, and the sender is told that it failed.
+    /// The same, but for records of it that are not the shape: those are acknowledged, counted, and lost.
     Partial,
     /// It was a handshake, and was answered.
     Handshake,

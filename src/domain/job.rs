@@ -1,8 +1,11 @@
 //! One idempotent unit of work, its wire form, and how it ended.
 
 use super::delivery::DeliveryId;
+use super::endpoint::EndpointId;
 use super::event::{Event, MeasurementRef, ObjectRef, OriginRef};
 use super::forward::Forward;
+use super::source::intdash::is_id;
+use super::source::is_source_name;
 use super::trace::Trace;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -147,8 +150,52 @@ impl Job {
                 Self::Forward(forward.of_delivery(DeliveryId(wire.delivery)))
             }
         };
-        Ok((job, DeliveryId(wire.delivery)))
+        match job.problem() {
+            None => Ok((job, DeliveryId(wire.delivery))),
+            Some(problem) => Err(Unread::NoJob(problem.to_owned())),
+        }
     }
+
+    /// What is wrong with its names, each of which becomes a part of a URL or of a path in a bucket: whoever can write to the
+    /// queue can write anything into it.
+    fn problem(&self) -> Option<&'static str> {
+        let endpoint =
+            matches!(self, Self::Forward(of) if EndpointId::of_source(&of.source).is_some());
+        if !endpoint && !is_source_name(self.source()) {
+            return Some("its source is not the name of a source");
+        }
+        let (origin, occurrence) = match self {
+            Self::Mirror(of) if of.key.is_empty() => return Some("its key is empty"),
+            Self::Mirror(of) => (Some(&of.origin), None),
+            Self::Audit(of) => (Some(&of.origin), None),
+            Self::Summary(of) if !is_id(&of.project) || !is_id(&of.measurement) => {
+                return Some("its project and measurement are not of letters, digits and -");
+            }
+            Self::Summary(of) => (None, of.occurrence.as_deref()),
+            Self::Forward(of) => (None, of.occurrence.as_deref()),
+        };
+        if origin.is_some_and(|origin| !is_origin(origin)) {
+            return Some("its bucket is not project/bucket or bucket");
+        }
+        let known_again = |text: &str| text.len() <= OCCURRENCE_MAX && is_id(text);
+        if occurrence.is_some_and(|occurrence| !known_again(occurrence)) {
+            return Some("its occurrence is not of letters, digits and -");
+        }
+        None
+    }
+}
+
+/// The longest occurrence: a SHA-256 in hex.
+const OCCURRENCE_MAX: usize = 64;
+
+/// Whether this can be a bucket as an allow-list spells it.
+fn is_origin(text: &str) -> bool {
+    let parts: Vec<_> = text.split('/').collect();
+    let plain = |part: &&str| {
+        let visible = |c: char| !c.is_control() && !"?#\\%".contains(c);
+        !matches!(*part, "" | "." | "..") && part.chars().all(visible)
+    };
+    parts.len() <= 2 && parts.iter().all(plain)
 }
 
 /// Why a message of the queue is not read.

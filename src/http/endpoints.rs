@@ -90,7 +90,7 @@ fn told(answer: &Result<Receipt, Refusal>) -> (StatusCode, Option<&'static str>,
         (status, Some(why), Some(cause))
     };
     match answer {
-        Ok(receipt) if receipt.failed() > 0 => {
+        Ok(receipt) if receipt.to_repeat() > 0 => {
             let why = "it was recorded, and not handed on: send it again";
             failed(why, why.to_owned())
         }

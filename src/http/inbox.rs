@@ -10,6 +10,7 @@ mod mirror;
 mod page;
 mod shown;
 
+pub(super) use shown::encoded;
 pub use shown::row;
 
 use super::credentials::{bearer, cookies, text};

@@ -45,6 +45,7 @@ impl From<SqsRecord> for Message {
         Self {
             // The reason that a dead letter has goes with it when it is sent again.
             redriven: record.message_attributes.get("reason").is_some(),
+            returns: number(&record.message_attributes["returns"]),
             trace: record
                 .attributes
                 .trace_header
@@ -61,6 +62,15 @@ impl From<SqsRecord> for Message {
                 .unwrap_or(1),
         }
     }
+}
+
+/// The number in an attribute: Lambda spells its fields with a small first letter, SQS itself with a capital.
+fn number(attribute: &Value) -> u32 {
+    let value = ["stringValue", "StringValue"].map(|name| attribute[name].as_str());
+    let value = value.into_iter().flatten().next();
+    value
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Which messages of a batch must come again; the others are done with. Lambda needs `ReportBatchItemFailures` to look.

@@ -128,6 +128,11 @@ impl Intdash {
         self.lock().refusals.extend(refusals);
     }
 
+    /// Answers as ever again, whatever it was told to refuse.
+    pub fn refuse_no_more(&self) {
+        self.lock().refusals.clear();
+    }
+
     /// Every request so far, as `path?query`, the refused ones included.
     pub fn requests(&self) -> Vec<String> {
         self.lock().requests.clone()

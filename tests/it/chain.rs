@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// How long a message is hidden that nobody removed.
 const VISIBILITY: Duration = Duration::from_secs(6);
 /// As in the template.
-const MAX_RECEIVES: u32 = 8;
+const MAX_RECEIVES: u32 = 30;
 /// What the registered URL ends in, and nobody else knows.
 const URL_KEY: &str = "a-long-url-key";
 

@@ -141,6 +141,25 @@ async fn rejections_by_their_reason() {
 }
 
 #[tokio::test]
+async fn records_that_are_acknowledged_and_lost() {
+    let (store, _, app) = named().await;
+    store.put("origin", "a", "1");
+    let mut foreign = created("a");
+    foreign["s3"]["bucket"]["name"] = json!("another");
+    let broken = json!({"eventName": "s3:ObjectCreated:Put"});
+    let lost = async |records: Vec<Value>, status: u16| {
+        assert_eq!(deliver(&app, "/hooks/vk", delivery(records)).await, status);
+        counted(&app)[0]["lost_records"].clone()
+    };
+    let mixed = vec![broken.clone(), foreign.clone(), created("a")];
+    assert_eq!(lost(mixed, 200).await, 2);
+    assert_eq!(lost(vec![created("a")], 200).await, Value::Null);
+    // Those are counted as rejections.
+    assert_eq!(lost(vec![broken], 400).await, Value::Null);
+    assert_eq!(lost(vec![foreign], 403).await, Value::Null);
+}
+
+#[tokio::test]
 async fn a_copy_counts_although_its_job_fails_afterwards() {
     let (store, faults, app) = named().await;
     store.put("origin", "a", "12345");

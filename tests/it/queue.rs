@@ -1,7 +1,9 @@
 //! The way through the queue, against moto's SQS: what is received is queued, what the queue hands over is performed, and what
 //! cannot be done becomes a dead letter with its reason.
 
+mod clock;
 mod forwards;
+mod outage;
 mod receiving;
 mod traces;
 
@@ -218,6 +220,12 @@ async fn what_is_not_for_the_queue_is_answered_as_ever() {
     let mixed = line.deliver([foreign, created("a")]).await;
     assert_eq!((mixed.status, &mixed.json()["queued"]), (200, &json!(1)));
     assert_eq!(waiting(&line.queue).await, [1, 0]);
+    let malformed = line.deliver([json!({}), created("b")]).await;
+    assert_eq!(
+        (malformed.status, &malformed.json()["queued"]),
+        (200, &json!(1))
+    );
+    assert_eq!(malformed.outcomes(), ["malformed"]);
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 //! between, it is there twice, and jobs are idempotent.
 
 use super::super::App;
+use super::super::returns;
 use crate::clients::error::CallError;
 use crate::clients::letters::Received;
-use crate::clients::queue::Queue;
+use crate::clients::queue::{Outgoing, Queue};
 use crate::domain::job::Job;
 use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,8 +18,6 @@ const HIDDEN: Duration = Duration::from_secs(120);
 const REASON: &str = "received too often";
 /// Why one is left whose job was sent in the same run.
 const TWICE: &str = "the same job was just sent: it was here twice, or has failed again at once";
-/// Calls at a time.
-const CALLS_AT_A_TIME: usize = 16;
 
 /// A job that could not be done.
 #[derive(Clone, Debug, Serialize)]
@@ -197,9 +195,14 @@ impl App {
                 others.push(one);
             }
             // With its reason: the worker takes it for one that was tried before.
-            let sent = ours.iter().map(|one| {
+            let sent = ours.iter().map(async |one| {
                 let reason = one.reason.as_deref().unwrap_or(REASON);
-                queue.send_because(&one.body, reason, one.trace.as_ref())
+                let message = Outgoing {
+                    body: one.body.clone(),
+                    trace: one.trace.clone(),
+                    group: Letter::of(one).source,
+                };
+                queue.send_with(&message, &[("reason", reason)]).await
             });
             let sent = join_all(sent).await;
             for (one, sent) in ours.into_iter().zip(sent) {
@@ -269,13 +272,8 @@ async fn look(
     (seen, Ok(false))
 }
 
-/// Makes what was looked at visible again; else it would be when its time is up. Says why it could not.
+/// Makes what was looked at visible again. Says why it could not.
 async fn put_back(queue: &Queue, seen: &[Received]) -> Option<String> {
-    let shown = stream::iter(seen).map(|one| queue.hide(&one.receipt_handle, Duration::ZERO));
-    let shown: Vec<_> = shown.buffer_unordered(CALLS_AT_A_TIME).collect().await;
-    let failed = shown.into_iter().find_map(Result::err);
-    failed.map(|error| {
-        let seconds = HIDDEN.as_secs();
-        format!("some dead letters stay hidden for {seconds} s: {error}")
-    })
+    let handles: Vec<_> = seen.iter().map(|one| one.receipt_handle.clone()).collect();
+    returns::put_back(queue, &handles).await
 }

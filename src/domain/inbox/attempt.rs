@@ -1,8 +1,10 @@
 //! An attempt at the jobs of a delivery: how each ended, with its receipt. One file for what was done at one time.
 
 use super::{FOLDER, group, made};
+use crate::domain::bound::Bound;
 use crate::domain::delivery::DeliveryId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Who made an attempt.
@@ -34,6 +36,9 @@ impl By {
             .find(|by| by.word() == word)
     }
 }
+
+/// So many bytes of jobs are kept of one attempt.
+static JOBS_MAX: Bound<usize> = Bound::new("attempt.jobs", 512 << 10);
 
 /// The words for how an attempt ended as a whole, those that need a look first.
 pub const OUTCOMES: [&str; 12] = [
@@ -136,6 +141,9 @@ pub struct Attempt {
     pub ms: u64,
     /// How each job ended.
     pub jobs: Vec<JobReport>,
+    /// How many more there were, by the word for how they ended: those that there was no room for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, usize>,
 }
 
 const VERSION: u32 = 1;
@@ -150,7 +158,30 @@ impl Attempt {
             by,
             ms,
             jobs,
+            left_out: BTreeMap::new(),
         }
+    }
+
+    /// The same with as many jobs as there is room for, those first that are not over; the others are counted.
+    fn cut(&self) -> Self {
+        let long = |job: &JobReport| serde_json::to_vec(job).map_or(0, |json| json.len() + 1);
+        let mut cut = self.clone();
+        if self.jobs.iter().map(long).sum::<usize>() <= JOBS_MAX.get() {
+            return cut;
+        }
+        cut.jobs
+            .sort_by_key(|job| !OPEN.contains(&job.outcome.as_str()));
+        let mut room = JOBS_MAX.get();
+        let fitting = cut.jobs.iter().take_while(|job| {
+            let fits = long(job) <= room;
+            room = room.saturating_sub(long(job));
+            fits
+        });
+        let fitting = fitting.count();
+        for job in cut.jobs.drain(fitting..) {
+            *cut.left_out.entry(job.outcome).or_default() += 1;
+        }
+        cut
     }
 
     /// What a list says of it.
@@ -199,7 +230,7 @@ impl Attempt {
     /// As it is kept: JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings and numbers")
+        serde_json::to_vec(&self.cut()).expect("strings and numbers")
     }
 
     /// Reads what [`Self::to_json`] wrote.

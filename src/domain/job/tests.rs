@@ -158,9 +158,66 @@ fn says_what_it_cannot_read() {
     assert!(Job::from_json(&more).is_err());
 }
 
+/// Whoever can write to the queue can write anything into it: nothing of it may climb out of its place in a URL or a path.
+#[test]
+fn names_that_would_be_another_place_in_a_url_are_no_job() {
+    let read = |work: serde_json::Value| {
+        let json = serde_json::json!({"version": 2, "delivery": id().0, "work": work});
+        Job::from_json(&json.to_string())
+    };
+    let summary = |source: &str, project: &str, measurement: &str, occurrence: &str| {
+        read(
+            serde_json::json!({"summary": {"source": source, "project": project, "measurement": measurement, "occurrence": occurrence}}),
+        )
+    };
+    assert!(summary("intdash", "p", "m-1", "0a").is_ok());
+    let hostile = [
+        "", ".", "..", "../..", "a/b", "a?b", "a#b", "a%2fb", "a b", "a\\b", "a\n", "\u{e9}", "a&b",
+    ];
+    for text in hostile {
+        for refused in [
+            summary(text, "p", "m", "o"),
+            summary("i", text, "m", "o"),
+            summary("i", "p", text, "o"),
+            summary("i", "p", "m", text),
+        ] {
+            let why = refused.unwrap_err().to_string();
+            assert!(why.starts_with("this is no job: its "), "{text:?}: {why}");
+        }
+    }
+    assert!(summary("i", "p", "m", &"a".repeat(65)).is_err());
+    assert!(summary("i", &"p".repeat(65), "m", "o").is_err());
+    let forward = |source: &str, occurrence: Option<&str>| {
+        read(
+            serde_json::json!({"forward": {"source": source, "event": null, "id": null, "occurrence": occurrence, "body": "empty"}}),
+        )
+    };
+    assert!(forward("ci", None).is_ok() && forward("in/abcdefghijkmnpqr", None).is_ok());
+    for source in [
+        "in/",
+        "in/..",
+        "in/../../x",
+        "in/abcdefghijkmnpqr/..",
+        "a/b",
+    ] {
+        assert!(forward(source, None).is_err(), "{source}");
+    }
+    assert!(forward("ci", Some("../x")).is_err());
+    for origin in [
+        "", "..", "../x", "a/../b", "a/b/c", "a/", "/b", "a?b", "a\nb",
+    ] {
+        let audit = read(serde_json::json!({"audit": {"source": "vk", "origin": origin}}));
+        let mirror = serde_json::json!({"mirror": {"source": "vk", "origin": origin, "key": "k"}});
+        assert!(audit.is_err() && read(mirror).is_err(), "{origin}");
+    }
+    let empty = serde_json::json!({"mirror": {"source": "vk", "origin": "b", "key": ""}});
+    assert!(read(empty).is_err());
+}
+
 proptest! {
     #[test]
     fn every_key_travels_in_the_characters_that_sqs_takes(key in "\\PC{0,8}[\\x00-\\x1f\\u{7f}\\u{fffe}\\u{ffff}]{0,4}.{0,8}") {
+        prop_assume!(!key.is_empty());
         let job = mirror(&key);
         let json = job.to_json(id());
         let taken = |c| matches!(c, '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);

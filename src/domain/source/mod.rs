@@ -27,6 +27,13 @@ pub enum Source {
     Generic(generic::GenericSource),
 }
 
+/// Whether this can be the name of a source: a segment of its URL.
+#[must_use]
+pub fn is_source_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    !name.is_empty() && name.bytes().all(plain)
+}
+
 /// Whether this is the name of an endpoint, which only records, and not of a configured source.
 #[must_use]
 pub fn is_endpoint(source: &str) -> bool {

@@ -2,6 +2,7 @@
 //! more: sizes, ETags, times and sequencers of the wire are not read, so their many spellings cannot hurt.
 
 mod b2;
+mod text;
 mod wire;
 
 use super::rule::BucketRule;
@@ -16,7 +17,9 @@ use crate::domain::secrets::SourceSecrets;
 use crate::domain::sns::{self, Claim, Envelope, Opened};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use wire::{Body, Encoding, RECORDS_MAX, Told, changes, readings, unknown};
+use text::Text;
+use wire::{Body, Encoding, RECORDS_MAX, Told};
+use wire::{changes_nothing, is_of_object, readings, unknown};
 
 /// The dialect of an object storage: its events, its key encoding, its handshake.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -144,7 +147,12 @@ impl S3Source {
         body: &[u8],
         delivery: Option<&Delivery>,
     ) -> Result<Message, Rejection> {
-        let body = Body::read(body)?;
+        let text = Text::of(body)?;
+        let body = Body::read(&text.text)?;
+        let event = |told: Told| match text.was_readable(&told) {
+            true => self.event(name, told),
+            false => Event::Malformed("a record's bucket or key is not UTF-8".to_owned()),
+        };
         let records = match self.flavor {
             Flavor::B2 => &body.events,
             _ => &body.records,
@@ -161,7 +169,7 @@ impl S3Source {
             .envelope()
             .filter(|_| without && self.flavor == Flavor::Minio);
         if let Some(told) = around {
-            return Ok(Message::Events(vec![self.event(name, told)]));
+            return Ok(Message::Events(vec![event(told)]));
         }
         if let Some(records) = records {
             let told = records.iter().map(|record| match self.flavor {
@@ -169,17 +177,17 @@ impl S3Source {
                 flavor => wire::record(record, flavor.encoding()),
             });
             let events = told.map(|told| match told {
-                Ok(told) => self.event(name, told),
+                Ok(told) => event(told),
                 Err(aside) => aside.into(),
             });
             return Ok(Message::Events(events.collect()));
         }
-        let handshake = body.kind.as_deref() == Some("SubscriptionConfirmation");
+        let handshake = body.kind().as_deref() == Some("SubscriptionConfirmation");
         match delivery {
             Some(delivery) if handshake && self.flavor == Flavor::Vk => {
                 self.answer(delivery).map(Message::Challenge)
             }
-            _ if body.event.as_deref() == Some("s3:TestEvent") => {
+            _ if body.event().as_deref() == Some("s3:TestEvent") => {
                 Ok(Message::nothing("test event"))
             }
             _ => Err(Rejection::Malformed(
@@ -248,7 +256,8 @@ impl S3Source {
             key: Some(told.key.clone()),
             reason,
         };
-        if !changes(&told.event) {
+        let of_no_object = told.key.is_empty() && !is_of_object(&told.event);
+        if changes_nothing(&told.event) || of_no_object {
             return nothing(unknown(&told.event));
         }
         let readings = readings(told.encoding, &told.key);
@@ -319,6 +328,10 @@ impl S3Source {
 #[cfg(test)]
 #[path = "s3_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "s3_hint_tests.rs"]
+mod hint_tests;
 
 #[cfg(test)]
 #[path = "s3_proof_tests.rs"]

@@ -48,7 +48,10 @@ pub(super) fn detail(app: &App, found: &Found) -> Value {
     let mut room = LISTS_MAX.get();
     let history = found.attempts.iter().rev().map(|attempt| {
         let jobs = attempt.jobs.iter().map(|job| json!(job));
-        json!({"at": instant(made(attempt.id)), "by": attempt.by, "ms": attempt.ms, "lag_ms": attempt.facts().lag_ms, "jobs": within(jobs, &mut room)})
+        json!({
+            "at": instant(made(attempt.id)), "by": attempt.by, "ms": attempt.ms, "lag_ms": attempt.facts().lag_ms,
+            "jobs": within(jobs, &mut room), "left_out": attempt.left_out,
+        })
     });
     // The newest attempts have the room; the oldest is first.
     let mut history: Vec<_> = history.collect();
@@ -108,18 +111,24 @@ fn of_none() -> Value {
 /// What the sender was answered with.
 fn status(record: &Record, attempts: &[Attempt]) -> StatusCode {
     let inline = attempts.iter().find(|attempt| attempt.by == By::Inline);
-    let undone = |job: &JobReport| matches!(job.outcome.as_str(), "failed" | "unfinished");
+    // A failure that has a reason is one for good, and was acknowledged.
+    let undone = |job: &JobReport| match job.outcome.as_str() {
+        "failed" => job.reason.is_none(),
+        word => word == "unfinished",
+    };
     match record.told.verdict {
-        Verdict::Accepted if inline.is_some_and(|inline| inline.jobs.iter().any(undone)) => {
+        Verdict::Accepted | Verdict::Partial
+            if inline.is_some_and(|inline| inline.jobs.iter().any(undone)) =>
+        {
             StatusCode::INTERNAL_SERVER_ERROR
         }
-        Verdict::Accepted | Verdict::Handshake => StatusCode::OK,
+        Verdict::Accepted | Verdict::Partial | Verdict::Handshake => StatusCode::OK,
         Verdict::Malformed => StatusCode::BAD_REQUEST,
         Verdict::Unauthentic => StatusCode::UNAUTHORIZED,
         Verdict::Forbidden => StatusCode::FORBIDDEN,
         Verdict::Unknown => StatusCode::NOT_FOUND,
         Verdict::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Verdict::Partial | Verdict::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        Verdict::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -201,6 +210,6 @@ pub(super) fn within(values: impl Iterator<Item = Value>, room: &mut usize) -> V
 }
 
 /// How long a value is in an answer of Lambda's, where its JSON is a string of JSON.
-pub(super) fn encoded(value: &Value) -> usize {
+pub(in crate::http) fn encoded(value: &Value) -> usize {
     Value::String(value.to_string()).to_string().len()
 }

@@ -43,7 +43,7 @@ async fn an_unknown_event_after_a_removal_is_no_removal() {
         .await;
     assert_eq!(
         (answer.status, answer.outcomes()),
-        (200, vec!["deleted".into(), "ignored".into()])
+        (200, vec!["deleted".into(), "unchanged".into()])
     );
     assert_eq!(world.backup("kept").unwrap(), b"1");
 }

@@ -41,6 +41,7 @@ async fn a_key_that_is_too_long_with_its_prefix_is_an_error_with_its_name() {
     }
     let answer = world.deliver([created(&fits), created(&not)]).await;
     assert_eq!(answer.outcomes(), ["copied", "failed"]);
+    assert_eq!(answer.status, 200, "no other delivery would end otherwise");
     let mut errors = logs.lines("job");
     errors.retain(|job| job["level"] == "ERROR");
     let error = errors[0]["error"].as_str().unwrap();

@@ -57,8 +57,41 @@ impl From<Aside> for Event {
     }
 }
 
-/// The first word of the event names after which a key may have changed. VK's console also speaks of the bare API calls.
-const CHANGES: [&str; 14] = [
+/// The event names after which no object that is copied has changed, whatever follows after a colon. Every other name is a hint
+/// where bucket and key can be read: each storage has its own list of names, which grows.
+const CHANGES_NOTHING: [&str; 23] = [
+    "TestEvent",
+    "ObjectAccessed",
+    // The bytes can be read only when the restoration is completed.
+    "ObjectRestore:Post",
+    // Access lists are not copied.
+    "ObjectAcl",
+    "BucketCreated",
+    "BucketRemoved",
+    // MinIO's remarks on what lies there.
+    "Scanner",
+    // Backblaze, and the bare API calls: nothing is there before the upload is completed.
+    "MultipartUploadCreated",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "UploadPartCopy",
+    "AbortMultipartUpload",
+    // Reading.
+    "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectTagging",
+    "HeadObject",
+    "HeadBucket",
+    "ListBucket",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListObjectVersions",
+    "ListParts",
+];
+
+/// The first word of event names that are of an object for sure. VK's console also speaks of the bare API calls.
+const OF_OBJECTS: [&str; 14] = [
     "ObjectCreated",
     "ObjectRemoved",
     "ObjectTagging",
@@ -92,15 +125,21 @@ pub(super) struct Body<'a> {
     /// Backblaze's records.
     #[serde(borrow)]
     pub(super) events: Option<Records<'a>>,
-    #[serde(rename = "Type")]
-    pub(super) kind: Option<String>,
-    #[serde(rename = "Event")]
-    pub(super) event: Option<String>,
+    /// What stands beside the records is read by itself, so that it is no matter to them, whatever it is.
+    #[serde(rename = "Type", borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(rename = "Event", borrow)]
+    event: Option<&'a RawValue>,
     /// MinIO's word for what its only record says, and `<bucket>/<key>`, as it is.
-    #[serde(rename = "EventName")]
-    event_name: Option<String>,
-    #[serde(rename = "Key")]
-    key: Option<String>,
+    #[serde(rename = "EventName", borrow)]
+    event_name: Option<&'a RawValue>,
+    #[serde(rename = "Key", borrow)]
+    key: Option<&'a RawValue>,
+}
+
+/// A field that is a string; none of anything else.
+pub(super) fn string(field: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(field?.get()).ok()
 }
 
 /// The records of a body, one more than may be at most: anyone could post millions.
@@ -135,30 +174,42 @@ impl<'de: 'a, 'a> Deserialize<'de> for Records<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
-    #[serde(default)]
-    event_name: String,
+    /// Whatever it is: a hint needs bucket and key alone.
+    #[serde(borrow)]
+    event_name: Option<&'a RawValue>,
     /// Read by itself: a tree of whatever else is in it could be many times its size.
     #[serde(borrow)]
     s3: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct WireS3 {
-    bucket: WireBucket,
+struct WireS3<'a> {
+    #[serde(borrow)]
+    bucket: WireBucket<'a>,
     object: WireObject,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireBucket {
+struct WireBucket<'a> {
     name: String,
-    owner_identity: Option<WireOwner>,
+    #[serde(borrow)]
+    owner_identity: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireOwner {
-    principal_id: Option<String>,
+struct WireOwner<'a> {
+    #[serde(borrow)]
+    principal_id: Option<&'a RawValue>,
+}
+
+impl WireBucket<'_> {
+    /// The project that the bucket is of, where that can be read.
+    fn project(&self) -> Option<String> {
+        let owner: WireOwner<'_> = serde_json::from_str(self.owner_identity?.get()).ok()?;
+        string(owner.principal_id)
+    }
 }
 
 #[derive(Deserialize)]
@@ -167,19 +218,31 @@ struct WireObject {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, Rejection> {
-        serde_json::from_slice(body).map_err(|_| {
+    pub(super) fn read(body: &'a str) -> Result<Self, Rejection> {
+        serde_json::from_str(body).map_err(|_| {
             let what =
                 "expected a JSON object with the records of this source's flavor, or a handshake";
             Rejection::Malformed(what.to_owned())
         })
     }
 
+    /// Its `Type`, where that is a word.
+    pub(super) fn kind(&self) -> Option<String> {
+        string(self.kind)
+    }
+
+    /// Its `Event`, likewise.
+    pub(super) fn event(&self) -> Option<String> {
+        string(self.event)
+    }
+
     /// What MinIO says around its record.
     pub(super) fn envelope(&self) -> Option<Told> {
-        let (bucket, key) = self.key.as_deref()?.split_once('/')?;
+        let key = string(self.key)?;
+        let (bucket, key) = key.split_once('/')?;
+        let event = string(self.event_name).unwrap_or_default();
         Some(Told {
-            event: without_dialect(self.event_name.as_deref()?).to_owned(),
+            event: without_dialect(&event).to_owned(),
             project: None,
             bucket: bucket.to_owned(),
             key: key.to_owned(),
@@ -191,18 +254,17 @@ impl<'a> Body<'a> {
 /// Reads a record of `Records`.
 pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Aside> {
     let Ok(Record { event_name, s3 }) = serde_json::from_str::<Record<'_>>(record.get()) else {
-        return Err(Aside::Malformed(
-            "a record is no object with an eventName".to_owned(),
-        ));
+        return Err(Aside::Malformed("a record is no object".to_owned()));
     };
-    let event = without_dialect(&event_name);
+    let event = string(event_name).unwrap_or_default();
+    let event = without_dialect(&event);
     let Some(WireS3 { bucket, object }) = s3.and_then(|s3| serde_json::from_str(s3.get()).ok())
     else {
         return Err(about_nothing(event, "s3.bucket.name or no s3.object.key"));
     };
     Ok(Told {
         event: event.to_owned(),
-        project: bucket.owner_identity.and_then(|owner| owner.principal_id),
+        project: bucket.project(),
         bucket: bucket.name,
         key: object.key,
         encoding,
@@ -211,7 +273,7 @@ pub(super) fn record(record: &RawValue, encoding: Encoding) -> Result<Told, Asid
 
 /// What a record comes to that names no object: such as MinIO's `s3:BucketCreated:*`, which is about none.
 pub(super) fn about_nothing(event: &str, lacks: &str) -> Aside {
-    if changes(event) || event.is_empty() {
+    if is_of_object(event) {
         Aside::Malformed(format!("a record has no {lacks}"))
     } else {
         Aside::Nothing(unknown(event))
@@ -222,12 +284,20 @@ fn without_dialect(event: &str) -> &str {
     event.strip_prefix("s3:").unwrap_or(event)
 }
 
-/// Whether a key may have changed after an event of this name.
-pub(super) fn changes(event: &str) -> bool {
-    CHANGES.contains(&event.split(':').next().unwrap_or_default())
+/// Whether no object has changed after an event of this name.
+pub(super) fn changes_nothing(event: &str) -> bool {
+    CHANGES_NOTHING.iter().any(|name| {
+        let rest = event.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    })
 }
 
-/// Why there is nothing to do for any other.
+/// Whether an event of this name is of an object, so that it must say of which; one without a name is, too.
+pub(super) fn is_of_object(event: &str) -> bool {
+    event.is_empty() || OF_OBJECTS.contains(&event.split(':').next().unwrap_or_default())
+}
+
+/// Why there is nothing to do for an event of this name.
 pub(super) fn unknown(event: &str) -> String {
     let shown: String = event.chars().take(EVENT_NAME_SHOWN).collect();
     format!("event name {shown:?} is not one that changes an object")
