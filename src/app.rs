@@ -5,6 +5,7 @@ pub mod deliveries;
 pub mod endpoints;
 mod entrance;
 pub mod inbox;
+mod limits;
 #[cfg(feature = "dev")]
 pub mod operator;
 mod perform;
@@ -58,6 +59,7 @@ pub struct App {
     limits: Limits,
     metrics: Metrics,
     endpoints: endpoints::Cache,
+    taking: limits::Limits,
     aws: Aws,
 }
 
@@ -87,6 +89,7 @@ impl App {
             limits: Limits::of_memory(config.memory_mib),
             metrics: Metrics::new(config.function_name, config.log_level),
             endpoints: endpoints::Cache::default(),
+            taking: limits::Limits::default(),
             aws,
         })
     }

@@ -11,7 +11,7 @@ pub use inbox::row;
 use crate::app::App;
 use crate::domain::delivery::{BODY_MAX, Delivery, DeliveryId, NoBody, Rejection};
 use crate::domain::trace::Trace;
-use crate::receipt::Refusal;
+use crate::receipt::{Refusal, TOO_MANY};
 use answer::answer;
 use axum::Router;
 use axum::body::Bytes;
@@ -203,6 +203,7 @@ async fn receive(
         Err(Refusal::Rejected(rejection)) => Some(rejection.to_string()),
         Err(Refusal::NoBody(why)) => Some(why.reason().to_owned()),
         Err(Refusal::Failed(error)) => Some(error.to_string()),
+        Err(Refusal::TooMany(_)) => Some(TOO_MANY.to_owned()),
     };
     account.close(&app, received.recorded, answer(id, received.answer))
 }
@@ -282,6 +283,7 @@ fn rejected(status: StatusCode) -> Option<&'static str> {
         StatusCode::FORBIDDEN => Some("forbidden"),
         StatusCode::NOT_FOUND => Some("unknown"),
         StatusCode::PAYLOAD_TOO_LARGE => Some("too_large"),
+        StatusCode::TOO_MANY_REQUESTS => Some("too_many"),
         _ => None,
     }
 }

@@ -115,4 +115,9 @@ pub enum Refusal {
     NoBody(NoBody),
     /// Ours.
     Failed(WorkError),
+    /// Its source has sent too many; there is room again after so many seconds.
+    TooMany(u64),
 }
+
+/// Why a delivery was not taken whose source has sent too many.
+pub const TOO_MANY: &str = "too many deliveries of this source: its rate is in the settings";

@@ -16,7 +16,7 @@ use crate::domain::source::{Message, Proof, is_endpoint};
 use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use crate::mirror::Mirrored;
-use crate::receipt::{Receipt, Received, Refusal};
+use crate::receipt::{Receipt, Received, Refusal, TOO_MANY};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -106,7 +106,12 @@ impl App {
             },
             Refusal::NoBody(why) => Told::unread(*why),
             Refusal::Failed(error) => Told::refused(Verdict::Failed, error.to_string(), delivery),
+            Refusal::TooMany(_) => return Received::new(Err(refusal), false),
         };
+        // It is counted and logged all the same.
+        if !self.taking.records_refused(source) {
+            return Received::new(Err(refusal), false);
+        }
         let recorded = self.record(source, delivery, known, told).await;
         Received::new(Err(refusal), recorded)
     }
@@ -225,6 +230,9 @@ impl App {
                     return never(format!("it is refused today, too: {rejection}"));
                 }
                 Err(Refusal::NoBody(why)) => return never(why.reason().to_owned()),
+                Err(Refusal::TooMany(_)) => {
+                    return Err(Unreplayed::Failed(TOO_MANY.to_owned()));
+                }
                 Err(Refusal::Failed(error)) => return Err(Unreplayed::Failed(error.to_string())),
             }
         };

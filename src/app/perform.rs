@@ -7,7 +7,7 @@ use crate::domain::bound::Bound;
 use crate::domain::event::{MeasurementRef, ObjectRef, OriginRef, bucket_of};
 use crate::domain::forward::Forward;
 use crate::domain::inbox::JobReport;
-use crate::domain::job::{Cause, Job, Outcome, once};
+use crate::domain::job::{Cause, Job, Outcome, in_turns, once};
 use crate::domain::notice::{self, Notice};
 use crate::domain::secrets::{AccessKey, Secrets};
 use crate::domain::signature::Secret;
@@ -48,7 +48,7 @@ impl App {
         jobs: impl Iterator<Item = (Job, Cause)>,
         deadline: Instant,
     ) -> BoxFuture<'a, HashMap<Job, Done>> {
-        let ended = stream::iter(once(jobs))
+        let ended = stream::iter(in_turns(once(jobs)))
             .map(move |(job, cause)| async move {
                 let (app, of, why) = (Arc::clone(self), job.clone(), cause.clone());
                 let started = Instant::now();

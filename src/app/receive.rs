@@ -62,6 +62,10 @@ impl App {
                 }
             }
             Message::Events(events) => {
+                // Before anything is asked of a store or of the queue.
+                if let Err(seconds) = self.taking.take(name, source.rate()) {
+                    return Received::new(Err(Refusal::TooMany(seconds)), false);
+                }
                 self.work_on(name, &delivery, &known, events, trace, deadline)
                     .await
             }

@@ -206,7 +206,7 @@ impl Waiting {
 
 /// Makes letters visible again that were looked at; else they would be when their time is up. Says why it could not.
 pub(super) async fn put_back(letters: &Queue, handles: &[String]) -> Option<String> {
-    let handles = handles.to_vec().into_iter();
+    let handles = handles.iter().cloned();
     let shown = handles.map(|handle| async move { letters.hide(&handle, Duration::ZERO).await });
     let shown = stream::iter(shown).buffer_unordered(CALLS_AT_A_TIME);
     let shown: Vec<_> = shown.collect().await;

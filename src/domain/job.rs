@@ -276,6 +276,23 @@ pub fn once(jobs: impl Iterator<Item = (Job, Cause)>) -> Vec<(Job, Cause)> {
     jobs_once
 }
 
+/// These jobs with those of the sources taking turns, each source's in their order: where they do not all run at once, none waits
+/// for all of another source's.
+#[must_use]
+pub fn in_turns(jobs: Vec<(Job, Cause)>) -> Vec<(Job, Cause)> {
+    let mut turns: HashMap<String, usize> = HashMap::new();
+    let mut jobs: Vec<_> = jobs
+        .into_iter()
+        .map(|one| {
+            let turn = turns.entry(one.0.source().to_owned()).or_default();
+            *turn += 1;
+            (*turn, one)
+        })
+        .collect();
+    jobs.sort_by_key(|(turn, _)| *turn);
+    jobs.into_iter().map(|(_, one)| one).collect()
+}
+
 /// How a job ended. What should be tried again is an error instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Outcome {

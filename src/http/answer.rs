@@ -79,6 +79,13 @@ pub(super) fn answer(id: DeliveryId, received: Result<Receipt, Refusal>) -> Resp
             status_without(why),
             json!({"delivery": id, "error": why.reason()}),
         ),
+        Err(Refusal::TooMany(seconds)) => {
+            let answer = json!({"delivery": id, "error": "too many deliveries"});
+            let mut response = as_json(StatusCode::TOO_MANY_REQUESTS, &answer);
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
+            return response;
+        }
         Err(Refusal::Failed(_)) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             json!({"delivery": id, "outcomes": []}),
@@ -116,7 +123,7 @@ fn outcomes(entries: &[Entry]) -> (Vec<Value>, Option<BTreeMap<&'static str, usi
         let outcome = outcome(entry, word);
         let long = encoded(&outcome) + 1;
         // Once one has no room, those after it are left out, too: the first of them are listed.
-        room = room.checked_sub(long).unwrap_or_default();
+        room = room.saturating_sub(long);
         if room > 0 {
             listed.push(outcome);
         }

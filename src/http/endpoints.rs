@@ -100,6 +100,7 @@ fn told(answer: &Result<Receipt, Refusal>) -> (StatusCode, Option<&'static str>,
         }
         Err(Refusal::Rejected(_)) => refused(StatusCode::NOT_FOUND, "no such endpoint"),
         Err(Refusal::NoBody(why)) => refused(status_without(*why), why.reason()),
+        Err(Refusal::TooMany(_)) => refused(StatusCode::TOO_MANY_REQUESTS, "too many deliveries"),
         Err(Refusal::Failed(error)) => {
             failed("it was not recorded: send it again", error.to_string())
         }

@@ -1,5 +1,6 @@
 //! What senders see: routes, statuses and bodies.
 
+mod limits;
 mod lost;
 
 use crate::world::{Logs, SECRET, World, created, delivery, record, removed, secrets, vk};

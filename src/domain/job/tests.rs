@@ -117,6 +117,27 @@ fn of_equal_jobs_one_is_done_and_knows_whether_any_was_tried_before() {
     assert_eq!(once(jobs.into_iter()), expected);
 }
 
+#[test]
+fn sources_take_turns() {
+    let of = |source: &str, key: &str| {
+        let mut job = mirror(key);
+        if let Job::Mirror(object) = &mut job {
+            source.clone_into(&mut object.source);
+        }
+        (job, Cause::new(id(), None))
+    };
+    let noisy = (0..4).map(|n| of("noisy", &n.to_string()));
+    let jobs: Vec<_> = noisy.chain([of("quiet", "a"), of("quiet", "b")]).collect();
+    let order: Vec<_> = in_turns(jobs)
+        .into_iter()
+        .map(|(job, _)| match job {
+            Job::Mirror(object) => object.key,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(order, ["0", "a", "1", "b", "2", "3"]);
+}
+
 /// Two that read the same and have no id are two; of one that is known again, one is enough.
 #[test]
 fn forwards_are_folded_only_where_an_id_tells() {

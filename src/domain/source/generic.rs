@@ -12,6 +12,7 @@ use crate::domain::signature::is_any;
 use crate::domain::sns::{self, Claim, Envelope, Opened};
 use http::Method;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 /// Any sender.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +26,8 @@ pub struct GenericSource {
     pub path: Option<String>,
     /// The addresses that it may be delivered from.
     pub from: Addresses,
+    /// Deliveries a second that a process takes of it, on average; none: as many as come.
+    pub rate: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +40,7 @@ struct Wire {
     path: Option<String>,
     #[serde(default)]
     from: Addresses,
+    rate: Option<NonZeroU32>,
 }
 
 impl TryFrom<Wire> for GenericSource {
@@ -55,6 +59,7 @@ impl TryFrom<Wire> for GenericSource {
             topics: wire.topics,
             path: wire.path,
             from: wire.from,
+            rate: wire.rate,
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::signature;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-intdash-signature-256";
@@ -44,6 +45,9 @@ pub struct IntdashSource {
     /// The addresses that it may be delivered from.
     #[serde(default)]
     pub from: Addresses,
+    /// Deliveries a second that a process takes of it, on average; none: as many as come.
+    #[serde(default)]
+    pub rate: Option<NonZeroU32>,
 }
 
 fn default_trigger() -> Vec<String> {

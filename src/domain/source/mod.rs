@@ -14,6 +14,7 @@ use super::secrets::SourceSecrets;
 use super::sns::Claim;
 use http::{HeaderName, Method};
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 /// A configured sender, by its kind.
 #[derive(Clone, Debug, Deserialize)]
@@ -135,6 +136,16 @@ impl Source {
             Self::S3(source) => &source.from,
             Self::Intdash(source) => &source.from,
             Self::Generic(source) => &source.from,
+        }
+    }
+
+    /// Deliveries a second that a process takes of it, on average; none: as many as come.
+    #[must_use]
+    pub fn rate(&self) -> Option<NonZeroU32> {
+        match self {
+            Self::S3(source) => source.rate,
+            Self::Intdash(source) => source.rate,
+            Self::Generic(source) => source.rate,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::domain::secrets::SourceSecrets;
 use crate::domain::sns::{self, Claim, Envelope, Opened};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use text::Text;
 use wire::{Body, Encoding, RECORDS_MAX, Told};
 use wire::{changes_nothing, is_of_object, readings, unknown};
@@ -67,6 +68,9 @@ pub struct S3Source {
     /// The addresses that it may be delivered from.
     #[serde(default)]
     pub from: Addresses,
+    /// Deliveries a second that a process takes of it, on average; none: as many as come.
+    #[serde(default)]
+    pub rate: Option<NonZeroU32>,
     /// Of AWS through SNS: the ARNs of the topics whose messages are believed. Anybody can have a topic of his own.
     #[serde(default)]
     pub topics: Vec<String>,

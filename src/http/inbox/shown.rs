@@ -48,10 +48,14 @@ pub(super) fn detail(app: &App, found: &Found) -> Value {
     let mut room = LISTS_MAX.get();
     let history = found.attempts.iter().rev().map(|attempt| {
         let jobs = attempt.jobs.iter().map(|job| json!(job));
-        json!({
+        let mut told = json!({
             "at": instant(made(attempt.id)), "by": attempt.by, "ms": attempt.ms, "lag_ms": attempt.facts().lag_ms,
-            "jobs": within(jobs, &mut room), "left_out": attempt.left_out,
-        })
+            "jobs": within(jobs, &mut room),
+        });
+        if !attempt.left_out.is_empty() {
+            told["left_out"] = json!(attempt.left_out);
+        }
+        told
     });
     // The newest attempts have the room; the oldest is first.
     let mut history: Vec<_> = history.collect();
