@@ -130,7 +130,7 @@ impl App {
         let id = match by {
             // It begins a round: what is done of it while the rest is still being sent comes after it.
             By::Replay => made_before(began.elapsed()),
-            By::Inline | By::Queue => Uuid::now_v7(),
+            By::Inline | By::Queue | By::Redrive => Uuid::now_v7(),
         };
         let attempt = Attempt::new(id, by, ms, jobs);
         let facts = attempt.facts();

@@ -9,8 +9,16 @@ use std::fmt;
 /// without its quotes, a number as it is written. None where it is not there, or is neither.
 #[must_use]
 pub fn field(json: &[u8], pointer: &str) -> Option<String> {
+    // Bytes that are no UTF-8 spoil the field that they are in, and no other.
+    let text = String::from_utf8_lossy(json);
+    let found = member(&text, pointer)?;
+    let spoiled = matches!(text, Cow::Owned(_)) && found.contains(char::REPLACEMENT_CHARACTER);
+    (!spoiled).then_some(found)
+}
+
+fn member(json: &str, pointer: &str) -> Option<String> {
     let names = pointer.strip_prefix('/')?.split('/');
-    let mut value: &RawValue = serde_json::from_slice(json).ok()?;
+    let mut value: &RawValue = serde_json::from_str(json).ok()?;
     for name in names {
         let name = name.replace("~1", "/").replace("~0", "~");
         let mut deserializer = serde_json::Deserializer::from_str(value.get());
@@ -104,6 +112,15 @@ mod tests {
         ] {
             assert_eq!(field(no_json, "/id"), None);
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_spoil_their_own_field_alone() {
+        let json = b"{\"id\":\"x\",\"odd\":\"a\xffb\",\"own\":\"\xef\xbf\xbd\"}";
+        assert_eq!(field(json, "/id").as_deref(), Some("x"));
+        assert_eq!(field(json, "/odd"), None);
+        let whole = "{\"own\":\"\u{fffd}\"}";
+        assert_eq!(field(whole.as_bytes(), "/own").as_deref(), Some("\u{fffd}"));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Letter {
     pub key: Option<String>,
     /// Why it lies here; the queue itself gives none.
     pub reason: Option<String>,
+    /// The remote service that brings it back by itself once it answers again.
+    pub waits_for: Option<String>,
     /// How often it was received, this look included.
     pub receives: u32,
     /// The message as it is.
@@ -61,6 +63,7 @@ impl Letter {
             bucket: bucket.cloned(),
             key: key.cloned(),
             reason: received.reason.clone().or(unreadable),
+            waits_for: received.remote.clone(),
             receives: received.receives,
             body: received.body.clone(),
         }

@@ -171,6 +171,12 @@ fn list(printer: &Printer, letters: &[Letter], all: bool) {
             ago(letter.sent)
         ));
         printer.line(&format!("    {}", clean(why(letter))));
+        if let Some(remote) = &letter.waits_for {
+            let remote = clean(remote);
+            printer.line(&format!(
+                "    comes back by itself when its {remote} answers again"
+            ));
+        }
     }
     let more = if all { "" } else { ", and perhaps more" };
     printer.line(&format!("{} dead letters{more}", letters.len()));
@@ -183,6 +189,7 @@ fn show(printer: &Printer, letter: &Letter) {
         ("job", &about(letter)),
         ("received", &letter.receives.to_string()),
         ("reason", why(letter)),
+        ("waits for", letter.waits_for.as_deref().unwrap_or("nobody")),
         ("body", &letter.body),
     ] {
         printer.detail(label, text);

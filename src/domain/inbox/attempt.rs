@@ -17,6 +17,8 @@ pub enum By {
     Queue,
     /// Somebody who had the delivery received again.
     Replay,
+    /// The function behind the queue, of jobs that had been dead letters.
+    Redrive,
 }
 
 impl By {
@@ -27,11 +29,12 @@ impl By {
             Self::Inline => "inline",
             Self::Queue => "queue",
             Self::Replay => "replay",
+            Self::Redrive => "redrive",
         }
     }
 
     fn of_word(word: &str) -> Option<Self> {
-        [Self::Inline, Self::Queue, Self::Replay]
+        [Self::Inline, Self::Queue, Self::Replay, Self::Redrive]
             .into_iter()
             .find(|by| by.word() == word)
     }

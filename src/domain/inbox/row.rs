@@ -101,10 +101,14 @@ impl Row {
         let begun = self.attempts.iter().rposition(|it| it.by == By::Replay);
         let round = &self.attempts[begun.unwrap_or_default()..];
         let good: usize = round.iter().map(|attempt| attempt.good).sum();
+        let over = good >= planned.max(1);
         let dead = round.iter().any(|attempt| attempt.outcome == "dead");
+        // A dead letter that was sent again may have been done since.
+        let redriven = |attempt: &AttemptFacts| attempt.by == By::Redrive && attempt.is_good();
+        let dead = dead && !(over && round.iter().any(redriven));
         match (round.last(), &self.facts) {
-            (Some(last), _) if dead || last.outcome == "failed" => State::Failed,
-            (Some(_), _) if good < planned.max(1) => State::Pending,
+            (Some(last), _) if dead || matches!(last.outcome, "failed" | "dead") => State::Failed,
+            (Some(_), _) if !over => State::Pending,
             // What is lost of it no attempt mends.
             (Some(_), Some(facts)) if facts.verdict == Verdict::Partial => State::Failed,
             (Some(_), _) => State::Done,

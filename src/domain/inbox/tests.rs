@@ -146,6 +146,28 @@ fn a_state_tells_what_is_still_to_come() {
         state(of(Verdict::Accepted, 2), &[dead, one.clone()]),
         "failed"
     );
+    let redriven = |outcome: &str| {
+        let mut redriven = attempt(4, &[outcome]);
+        redriven.by = By::Redrive;
+        redriven
+    };
+    let dead = attempt(2, &["dead"]);
+    for (jobs, then, expected) in [
+        (1, vec![redriven("copied")], "done"),
+        (1, vec![redriven("dead")], "failed"),
+        (1, vec![redriven("failed")], "failed"),
+        (1, vec![redriven("dead"), redriven("copied")], "done"),
+        (2, vec![redriven("copied")], "failed"),
+        (2, vec![redriven("copied"), redriven("unchanged")], "done"),
+        (2, vec![one.clone(), one.clone()], "failed"),
+    ] {
+        let attempts: Vec<_> = std::iter::once(dead.clone()).chain(then).collect();
+        assert_eq!(
+            state(of(Verdict::Accepted, jobs), &attempts),
+            expected,
+            "{attempts:?}"
+        );
+    }
     let again = |outcome: &str| {
         let mut again = attempt(5, &[outcome]);
         again.by = By::Replay;

@@ -9,6 +9,7 @@ use crate::world::{
 };
 use axum::body::Body;
 use hookwork::app::App;
+use hookwork::domain::inbox::{FOLDER, rows};
 use hookwork::twin::faults::{Fault, Faults, On};
 use hookwork::twin::intdash::{Intdash, SAMPLE_MEASUREMENT};
 use hookwork::twin::s3::Store;
@@ -187,6 +188,12 @@ async fn after_a_day_all_of_it_comes_back_by_itself() {
     site.work_until(site.clock.now() + 1).await;
     assert_eq!(site.left(), [0, 0]);
     assert_eq!(site.clock.published(), 2, "each once");
+    let files = site.store.keys("state");
+    let states: Vec<_> = rows(files.iter().filter_map(|place| place.strip_prefix(FOLDER)))
+        .iter()
+        .map(|row| row.state().word())
+        .collect();
+    assert_eq!(states, ["done"; 3], "the inbox knows it");
 }
 
 #[tokio::test]
