@@ -79,7 +79,9 @@ impl App {
             let mut back = Vec::new();
             for letter in batch {
                 seen.insert(letter.id.clone());
-                match Waiting::of(&letter) {
+                // A probe may take its time: what is looked at must not be visible again before it is put back.
+                let in_time = Instant::now() < stop;
+                match Waiting::of(&letter).filter(|_| in_time) {
                     Some((job, remote)) if self.answers(&job, remote, &mut answering).await => {
                         back.push(Waiting {
                             letter,
