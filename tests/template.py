@@ -700,7 +700,7 @@ class Alarms(unittest.TestCase):
     def test_there_is_one_for_each_thing_that_goes_wrong(self):
         self.assertEqual(
             set(self.alarms),
-            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "LostRecords", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "LostRecords", "SubscriptionsEnded", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
         )
 
     def test_each_tells_somebody(self):
@@ -721,10 +721,11 @@ class Alarms(unittest.TestCase):
             self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "unrecorded"))
             self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": name}}])
 
-    def test_records_that_are_lost_are_watched_where_deliveries_come(self):
-        it = self.alarms["LostRecords"]["Properties"]
-        self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "lost_records"))
-        self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": "Receiver"}}])
+    def test_records_that_are_lost_and_subscriptions_that_end_are_watched_where_deliveries_come(self):
+        for name, metric in (("LostRecords", "lost_records"), ("SubscriptionsEnded", "subscriptions_ended")):
+            it = self.alarms[name]["Properties"]
+            self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, metric))
+            self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": "Receiver"}}])
 
     def test_each_is_there_whenever_what_it_watches_is(self):
         for name, it in self.alarms.items():
@@ -774,7 +775,7 @@ class Dashboard(unittest.TestCase):
             self.assertEqual(set(ours), set(METRICS))
             for name in ("jobs", "copied_bytes", "lag", "missed_hints", "held_deletions"):
                 self.assertEqual(ours[name], working, name)
-            for name in ("deliveries", "rejections", "lost_records"):
+            for name in ("deliveries", "rejections", "lost_records", "subscriptions_ended"):
                 self.assertEqual(ours[name], "Receiver", name)
             keeping = {dimensions["function"] for _, name, dimensions in drawn if name == "unrecorded"}
             self.assertEqual(keeping, {"Receiver", "Worker", "Inbox"} if queued else {"Receiver"})
@@ -801,7 +802,7 @@ class Dashboard(unittest.TestCase):
     def test_the_names_in_the_template_are_those_in_the_code(self):
         alarms = {it["Properties"]["MetricName"] for it in of_type("AWS::CloudWatch::Alarm").values() if it["Properties"].get("Namespace") == NAMESPACE}
         self.assertLess(alarms, set(METRICS))
-        self.assertEqual(len(METRICS), 10)
+        self.assertEqual(len(METRICS), 11)
 
 
 class Door(unittest.TestCase):

@@ -63,7 +63,10 @@ fuzz_target!(|data: &[u8]| {
         vouched: false,
     };
     let opened = source.open("s", &delivery, proof);
-    let believed = matches!(opened, Ok(Message::Events(_) | Message::Confirm(_)));
+    let believed = matches!(
+        opened,
+        Ok(Message::Events(_) | Message::Confirm(_) | Message::Ended(_))
+    );
     assert!(
         !believed || SCHEMES[scheme] == "none",
         "{} believes {opened:?}",

@@ -36,7 +36,9 @@ fuzz_target!(|data: &[u8]| {
                 signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit())
             );
         }
-        Ok(Message::Challenge(_) | Message::Confirm(_)) => panic!("no such answer"),
+        Ok(Message::Challenge(_) | Message::Confirm(_) | Message::Ended(_)) => {
+            panic!("no such answer")
+        }
         Ok(Message::Events(events)) => {
             assert!(events.len() <= 1000);
             for event in events {

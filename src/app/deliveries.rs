@@ -236,6 +236,7 @@ impl App {
                 Err(Refusal::Failed(error)) => return Err(Unreplayed::Failed(error.to_string())),
             }
         };
+        let events = self.without_echoes(events, delivery);
         tracing::info!(delivery.id = %id, source = name, "a delivery is received again");
         let cause = Cause::new(id, trace).again();
         let receipt = self.work(events, cause, deadline, By::Replay).await;

@@ -192,7 +192,7 @@ impl App {
         let event = glimpse::event(&delivery, &known);
         let events: Vec<_> = if endpoint.forward {
             let forward = Forward::of_endpoint(&source, event.clone(), &delivery);
-            vec![Event::Forward(forward)]
+            self.without_echoes(vec![Event::Forward(forward)], &delivery)
         } else {
             Vec::new()
         };

@@ -3,6 +3,7 @@
 use super::{App, RECORDING, missing};
 use crate::config::Recording;
 use crate::domain::delivery::{Delivery, NoBody, Rejection};
+use crate::domain::echo;
 use crate::domain::event::Event;
 use crate::domain::inbox::By;
 use crate::domain::job::Cause;
@@ -49,8 +50,8 @@ impl App {
                 let recorded = self.record(Some(name), &delivery, &known, told).await;
                 Received::new(Ok(Receipt::Answer(answer)), recorded)
             }
-            Message::Confirm(url) => {
-                let confirmed = self.certificates.confirm(&url).await;
+            Message::Confirm(subscription) => {
+                let confirmed = self.certificates.confirm(&subscription).await;
                 let confirmed = confirmed.map_err(|error| Refusal::Failed(WorkError::Sns(error)));
                 match confirmed {
                     Err(refusal) => self.refuse(Some(name), &delivery, &known, refusal).await,
@@ -61,7 +62,16 @@ impl App {
                     }
                 }
             }
+            Message::Ended(topic) => {
+                tracing::error!(delivery.id = %delivery.id, source = name, topic, "AWS SNS has ended the subscription: nothing comes through this topic until it is subscribed again");
+                self.metrics.subscription_ended();
+                let reason = "the subscription has ended".to_owned();
+                let ended = vec![Event::nothing(reason)];
+                self.work_on(name, &delivery, &known, ended, trace, deadline)
+                    .await
+            }
             Message::Events(events) => {
+                let events = self.without_echoes(events, &delivery);
                 // Before anything is asked of a store or of the queue.
                 if let Err(seconds) = self.taking.take(name, source.rate()) {
                     return Received::new(Err(Refusal::TooMany(seconds)), false);
@@ -87,6 +97,23 @@ impl App {
         let name = Some(name).filter(|name| self.knows(name));
         self.refuse(name, &delivery, &known, Refusal::NoBody(why))
             .await
+    }
+
+    /// The same events, without what would be published to the topic that it came through.
+    pub(super) fn without_echoes(&self, events: Vec<Event>, delivery: &Delivery) -> Vec<Event> {
+        let publishes = events
+            .iter()
+            .any(|event| matches!(event, Event::Forward(_)));
+        let topic = self.topic.as_ref().filter(|_| publishes);
+        if !topic.is_some_and(|topic| echo::came_through(delivery, topic.arn())) {
+            return events;
+        }
+        tracing::warn!(delivery.id = %delivery.id, "the topic for notices delivers to a source or an endpoint that publishes to it: end that subscription");
+        let without = |event| match event {
+            Event::Forward(_) => Event::nothing(echo::REASON.to_owned()),
+            other => other,
+        };
+        events.into_iter().map(without).collect()
     }
 
     /// Records what it is, and does what it asks for, both at the same time: neither waits for the other, and the answer waits
@@ -197,7 +224,8 @@ impl App {
         }
         let works = self.queue.is_none();
         let lacking = source.missing_to_open(known);
-        if let Some(wants) = lacking.or_else(|| source.missing_to_work(known).filter(|_| works)) {
+        let to_work = || source.missing_to_work(known).filter(|_| works);
+        if let Some(wants) = lacking.or_else(|| to_work().map(ToOwned::to_owned)) {
             return Err(Refusal::Failed(missing(name, wants)));
         }
         let unguarded = guard.is_none();

@@ -1,23 +1,24 @@
 //! Whose signature a message of SNS has: certificates of SNS, fetched once each, and the GET that confirms a subscription. It must
-//! never call a place that `domain::sns` has not found to be one of SNS.
+//! never call a place that `domain::sns` has not found to be the one of the topic, but for Amazon's own certificates above.
+
+mod chain;
 
 use super::error::{CallError, Kind, chain};
 use super::https::Https;
-use crate::domain::sns::{self, Claim, Hash};
+use crate::domain::sns::{Claim, Hash, Subscription, is_own};
 use aws_lc_rs::signature::{
-    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use chain::{Chain, Trust};
 use http_body_util::{BodyExt as _, Limited};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use std::sync::{Mutex, PoisonError};
+use rustls::pki_types::UnixTime;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use url::Url;
-use webpki::{EndEntityCert, KeyUsage};
 
 /// The longest answer that is read, in bytes. A certificate has some 2,000.
 const ANSWER_MAX: usize = 64 << 10;
@@ -32,13 +33,14 @@ const FAILURE_LIFE: Duration = Duration::from_secs(10);
 const FAILURES_MAX: usize = 16;
 
 /// A certificate; none where its place holds none.
-type Fetched = Result<Option<CertificateDer<'static>>, CallError>;
+type Fetched = Result<Option<Chain>, CallError>;
 
 /// The certificates that vouch for messages of SNS.
 #[derive(Debug)]
 pub struct Certificates {
     https: Https,
     own: Option<Url>,
+    trust: OnceLock<Trust>,
     known: Mutex<Vec<Known>>,
     /// One at a time: deliveries that come together fetch their certificate once.
     fetching: tokio::sync::Mutex<()>,
@@ -62,6 +64,7 @@ impl Certificates {
         Self {
             https,
             own,
+            trust: OnceLock::new(),
             known: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         }
@@ -73,26 +76,32 @@ impl Certificates {
     /// # Errors
     /// The certificate could not be fetched just now.
     pub async fn vouch(&self, claim: &Claim) -> Result<bool, CallError> {
-        let Some(url) = sns::certificate_url(&claim.certificate_url, self.own.as_ref()) else {
+        let named = &claim.certificate_url;
+        let Some(url) = claim.place.certificate_url(named, self.own.as_ref()) else {
             return Ok(false);
         };
-        let own = sns::is_own(&url, self.own.as_ref());
-        let certificate = self.certificate(url.as_str()).await?;
-        Ok(certificate.is_some_and(|found| vouches(&found, claim, UnixTime::now(), own)))
+        // The place of the topic is never merely the operator's own, even where the settings name it.
+        let own = is_own(&url, self.own.as_ref());
+        let own = own && claim.place.certificate_url(named, None).is_none();
+        let trust = (!own).then(|| self.trust());
+        let chain = self.certificate(url.as_str(), trust).await?;
+        Ok(chain.is_some_and(|found| vouches(&found, claim, UnixTime::now(), trust)))
+    }
+
+    /// Amazon's roots. They are read for the first message that must be vouched for.
+    fn trust(&self) -> &Trust {
+        self.trust.get_or_init(Trust::amazon)
     }
 
     /// Confirms a subscription.
     ///
     /// # Errors
-    /// The URL is not one at which SNS confirms subscriptions, and then nothing is called; or SNS refused or did not answer.
-    pub async fn confirm(&self, url: &str) -> Result<(), CallError> {
-        let Some(url) = sns::subscribe_url(url, self.own.as_ref()) else {
-            let cause = "the URL is not one at which SNS confirms subscriptions";
-            return Err(CallError::new(Kind::Refused, "GET", "SubscribeURL", cause));
-        };
+    /// SNS refused or did not answer.
+    pub async fn confirm(&self, subscription: &Subscription) -> Result<(), CallError> {
+        let url = subscription.url(self.own.as_ref());
         // Whoever has the token can confirm, so the query is not told.
-        let place = format!("{}/", url.origin().ascii_serialization());
-        match self.get(url.as_str(), &place).await? {
+        let place = url.split_once('?').map_or(&*url, |(place, _)| place);
+        match self.get(&url, place).await? {
             (200, _) => Ok(()),
             (status, _) => {
                 let kind = if status >= 500 {
@@ -106,7 +115,7 @@ impl Certificates {
         }
     }
 
-    async fn certificate(&self, url: &str) -> Fetched {
+    async fn certificate(&self, url: &str, trust: Option<&Trust>) -> Fetched {
         if let Some(fetched) = self.known(url) {
             return fetched;
         }
@@ -117,7 +126,7 @@ impl Certificates {
         if let Some(fetched) = self.known(url) {
             return fetched;
         }
-        let fetched = self.fetch(url).await;
+        let fetched = self.fetch(url, trust).await;
         self.keep(url, fetched.clone());
         fetched
     }
@@ -147,15 +156,35 @@ impl Certificates {
         }
     }
 
-    async fn fetch(&self, url: &str) -> Fetched {
-        match self.get(url, url).await? {
+    /// What is there, where it leads to a root.
+    async fn fetch(&self, url: &str, trust: Option<&Trust>) -> Fetched {
+        let found = match self.get(url, url).await? {
             // A redirect is followed nowhere.
-            (200, body) => Ok(CertificateDer::from_pem_slice(&body).ok()),
+            (200, body) => Chain::read(&body),
             (status @ (429 | 500..), _) => {
                 let cause = format!("status {status}");
-                Err(CallError::new(Kind::Unknown, "GET", url, cause))
+                return Err(CallError::new(Kind::Unknown, "GET", url, cause));
             }
-            _ => Ok(None),
+            _ => None,
+        };
+        let (Some(found), Some(trust)) = (found.clone(), trust) else {
+            return Ok(found);
+        };
+        let mut chain = found;
+        if let (Err(webpki::Error::UnknownIssuer), Some(at)) =
+            (chain.check(trust, UnixTime::now()), chain.issuer_url())
+        {
+            let (status, issuer) = self.get(&at, &at).await?;
+            if status == 200 {
+                chain = chain.under(&issuer);
+            }
+        }
+        match chain.check(trust, UnixTime::now()) {
+            Ok(()) => Ok(Some(chain)),
+            Err(cause) => {
+                tracing::warn!(url, %cause, "a certificate of SNS does not lead to a root of Amazon's: what it signed is refused");
+                Ok(None)
+            }
         }
     }
 
@@ -179,164 +208,29 @@ impl Certificates {
     }
 }
 
-/// Whether a certificate vouches for a claim at this time: made for SNS, in its time, and its RSA key of 2048 to 8192 bits made the
-/// signature.
+/// Whether a certificate vouches for a claim at this time: made for SNS of the topic's region, in its time, led to a root that is
+/// trusted, and its RSA key of 2048 to 8192 bits made the signature.
 ///
-/// What makes a certificate one of SNS is that it was got from a place of SNS, over TLS whose chain the system's roots vouch for.
-/// AWS's validators for JavaScript, PHP and Ruby ask no more; the one for Java also asks for the name and the time, and so does this.
-/// Its issuing chain is not checked a second time: SNS serves the certificate alone, the issuer above it changes without notice, and it
-/// could only be had over plain HTTP.
-/// At an endpoint of the operator's own the name may be any.
-fn vouches(certificate: &CertificateDer<'_>, claim: &Claim, now: UnixTime, own: bool) -> bool {
-    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
-        return false;
+/// Beside that it was got from the topic's place, over TLS. AWS's validators for JavaScript, PHP and Ruby ask no more than the place, by
+/// a pattern; the one for Java also asks for the name and the time.
+/// At an endpoint of the operator's own nothing is `trust`ed by its issuer, and the name may be any.
+fn vouches(chain: &Chain, claim: &Claim, now: UnixTime, trust: Option<&Trust>) -> bool {
+    let right = match trust {
+        Some(trust) => {
+            let named = chain.is_named(|name| claim.place.signs_as(name));
+            named && chain.check(trust, now).is_ok()
+        }
+        None => chain.is_of(now),
     };
-    // With no issuer to go by, the search for one ends so, after everything else about the certificate was found right.
-    let of_now =
-        certificate.verify_for_usage(&[], &[], &[], now, KeyUsage::server_auth(), None, None);
-    let of_now = matches!(of_now, Err(webpki::Error::UnknownIssuer));
-    let named = own || certificate.valid_dns_names().any(sns::is_name_of_sns);
-    let algorithm = match claim.hash {
+    let algorithm: &'static RsaParameters = match claim.hash {
         Hash::Sha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
         Hash::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
     };
-    let key = UnparsedPublicKey::new(algorithm, certificate.subject_public_key_info());
-    of_now && named && key.verify(&claim.signed, &claim.signature).is_ok()
+    right && chain.signed(algorithm, &claim.signed, &claim.signature)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::sns::Envelope;
-    use crate::twin::sns::Signer;
-    use serde_json::Value;
-    use std::time::SystemTime;
+use crate::twin::sns::Signer;
 
-    const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:objects";
-    /// 2026-03-06T20:00:00Z, when the published messages were sent, in Unix seconds.
-    const PUBLISHED: u64 = 1_772_827_200;
-
-    fn published() -> Value {
-        serde_json::from_str(include_str!("../../tests/vectors/sns.json")).unwrap()
-    }
-
-    fn claim(message: &Value) -> Claim {
-        let envelope = Envelope::read(message.to_string().as_bytes()).unwrap();
-        envelope.claim().unwrap()
-    }
-
-    fn at(seconds: u64) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
-    }
-
-    /// Another text of the same length.
-    fn changed(text: &str) -> String {
-        let (first, rest) = text.split_at(1);
-        format!("{}{rest}", if first == "x" { "y" } else { "x" })
-    }
-
-    #[test]
-    fn the_messages_that_aws_published_are_vouched_for_in_both_versions() {
-        let published = published();
-        let pem = published["certificate"]["pem"].as_str().unwrap();
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-        let mut versions = Vec::new();
-        for (name, message) in published["messages"].as_object().unwrap() {
-            let whole = claim(message);
-            versions.push(whole.hash);
-            assert!(
-                vouches(&certificate, &whole, at(PUBLISHED), false),
-                "{name}"
-            );
-            for field in [
-                "Message",
-                "MessageId",
-                "Subject",
-                "Token",
-                "SubscribeURL",
-                "Timestamp",
-                "TopicArn",
-            ] {
-                let Some(value) = message[field].as_str() else {
-                    continue;
-                };
-                let mut forged = message.clone();
-                forged[field] = changed(value).into();
-                let forged = claim(&forged);
-                assert!(
-                    !vouches(&certificate, &forged, at(PUBLISHED), false),
-                    "{name}: {field}"
-                );
-            }
-            let mut bit = whole.clone();
-            bit.signature[7] ^= 1;
-            assert!(!vouches(&certificate, &bit, at(PUBLISHED), false), "{name}");
-            let other = if whole.hash == Hash::Sha1 {
-                Hash::Sha256
-            } else {
-                Hash::Sha1
-            };
-            let other = Claim {
-                hash: other,
-                ..whole
-            };
-            assert!(
-                !vouches(&certificate, &other, at(PUBLISHED), false),
-                "{name}"
-            );
-        }
-        assert!(versions.contains(&Hash::Sha1) && versions.contains(&Hash::Sha256));
-    }
-
-    #[test]
-    fn a_certificate_vouches_in_its_own_time_alone() {
-        let published = published();
-        let pem = published["certificate"]["pem"].as_str().unwrap();
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-        let whole = claim(&published["messages"]["notification_version_2"]);
-        // From 2025-11-10T00:00:00Z to 2026-10-14T23:59:59Z.
-        for (now, right) in [
-            (1_762_732_799, false),
-            (1_762_732_800, true),
-            (1_792_022_399, true),
-            (1_792_022_400, false),
-        ] {
-            assert_eq!(
-                vouches(&certificate, &whole, at(now), false),
-                right,
-                "{now}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_certificate_for_another_name_vouches_only_at_an_endpoint_of_our_own() {
-        let other =
-            Signer::with_certificate(TOPIC, "http://x", "example.com", (2020, 2120)).unwrap();
-        let certificate = CertificateDer::from_pem_slice(other.pem().as_bytes()).unwrap();
-        let whole = claim(&other.notification(None, "m", SystemTime::now()));
-        assert!(!vouches(&certificate, &whole, UnixTime::now(), false));
-        assert!(vouches(&certificate, &whole, UnixTime::now(), true));
-        let sns = Signer::new(TOPIC, "http://x").unwrap();
-        let theirs = CertificateDer::from_pem_slice(sns.pem().as_bytes()).unwrap();
-        assert!(
-            !vouches(&theirs, &whole, UnixTime::now(), true),
-            "another key"
-        );
-        let whole = claim(&sns.notification(None, "m", SystemTime::now()));
-        assert!(vouches(&theirs, &whole, UnixTime::now(), false));
-    }
-
-    #[tokio::test]
-    async fn no_more_certificates_are_kept_than_may_be() {
-        let certificates = Certificates::new(Https::new(), None);
-        for number in 0..2 * CERTIFICATES_MAX {
-            let one = CertificateDer::from(vec![0]);
-            certificates.keep(&number.to_string(), Ok(Some(one)));
-        }
-        let kept = |number: &usize| certificates.known(&number.to_string()).is_some();
-        let kept: Vec<_> = (0..2 * CERTIFICATES_MAX).filter(kept).collect();
-        let last: Vec<_> = (CERTIFICATES_MAX..2 * CERTIFICATES_MAX).collect();
-        assert_eq!(kept, last);
-    }
-}
+#[cfg(test)]
+mod tests;

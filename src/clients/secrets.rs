@@ -4,8 +4,10 @@ use super::Aws;
 use super::error::{CallError, Kind};
 use crate::config::SecretsFrom;
 use crate::domain::secrets::{Parsed, Secrets};
+use crate::domain::source::Source;
 use aws_sdk_secretsmanager::Client;
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -20,6 +22,8 @@ const RETRY_AT_MOST_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct SecretStore {
     from: Option<(Client, Vec<String>)>,
+    /// Whose they are, and so what can be wrong with them.
+    sources: BTreeMap<String, Source>,
     cache: Mutex<Cache>,
 }
 
@@ -33,14 +37,15 @@ struct Cache {
 }
 
 impl SecretStore {
-    /// Nothing is fetched before the first delivery that needs it.
+    /// Nothing is fetched before the first delivery that needs it. The log says which secrets cannot be used as soon as they are read.
     #[must_use]
-    pub fn new(from: SecretsFrom, aws: &Aws) -> Self {
+    pub fn new(from: SecretsFrom, sources: &BTreeMap<String, Source>, aws: &Aws) -> Self {
         let (from, inline) = match from {
             SecretsFrom::Nowhere => (None, Secrets::default()),
             SecretsFrom::Inline(parsed) => (None, read(parsed)),
             SecretsFrom::Manager(ids) => (Some((aws.secrets_manager(), ids)), Secrets::not_read()),
         };
+        tell_problems(sources, &inline);
         let each = from.iter().flat_map(|(_, ids)| ids.iter().map(|_| None));
         let cache = Cache {
             each: each.collect(),
@@ -49,6 +54,7 @@ impl SecretStore {
         };
         Self {
             from,
+            sources: sources.clone(),
             cache: Mutex::new(cache),
         }
     }
@@ -114,8 +120,22 @@ impl SecretStore {
         }
         let each = cache.each.iter().cloned();
         let each = each.map(|known| known.unwrap_or_else(Secrets::not_read));
-        cache.merged = Arc::new(each.fold(Secrets::default(), Secrets::merged));
+        let merged = Arc::new(each.fold(Secrets::default(), Secrets::merged));
+        if merged != cache.merged {
+            tell_problems(&self.sources, &merged);
+        }
+        cache.merged = merged;
         cache.tried = Some(Instant::now());
+    }
+}
+
+/// Logs which secrets their sources cannot verify anything with.
+fn tell_problems(sources: &BTreeMap<String, Source>, secrets: &Secrets) {
+    for (source, definition) in sources {
+        let known = secrets.of(source);
+        for problem in known.map_or(Vec::new(), |known| definition.secret_problems(known)) {
+            tracing::error!(source, problem, "a secret cannot be used");
+        }
     }
 }
 

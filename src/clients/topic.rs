@@ -26,6 +26,12 @@ impl Topic {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
     /// Publishes a notice. A text longer than SNS takes is cut, and says so at its end.
     ///
     /// # Errors

@@ -82,6 +82,25 @@ fn what_would_come_round_for_ever_is_an_error() {
     let round = found("arn:aws:sns:us-east-1:123456789012:notices").unwrap_err();
     assert!(round.to_string().contains("again, for ever"), "{round}");
     assert!(found("arn:aws:sns:us-east-1:123456789012:others").is_ok());
+    // Notices of the mirror would come as deliveries that are no events.
+    let mirror = |topic: &str| {
+        let sources = format!(
+            r#"{{"s":{{"kind":"s3","flavor":"aws","endpoint":"http://o","region":"r","buckets":{{"b":{{}}}},"topics":["{topic}"]}}}}"#
+        );
+        problems(&[
+            ("SOURCES", &sources),
+            ("BACKUP_BUCKET", "b"),
+            (
+                "SNS_TOPIC_ARN",
+                "arn:aws:sns:us-east-1:123456789012:notices",
+            ),
+        ])
+    };
+    let round = mirror("arn:aws:sns:us-east-1:123456789012:notices");
+    assert!(
+        round.contains("SOURCES: s: topics: has SNS_TOPIC_ARN"),
+        "{round}"
+    );
 }
 
 #[test]

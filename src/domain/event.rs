@@ -92,3 +92,15 @@ pub enum Event {
     /// A record without the fields that every dialect has. The sentence says what is missing.
     Malformed(String),
 }
+
+impl Event {
+    /// There is nothing to do for all of a delivery.
+    #[must_use]
+    pub fn nothing(reason: String) -> Self {
+        Self::Nothing {
+            bucket: None,
+            key: None,
+            reason,
+        }
+    }
+}

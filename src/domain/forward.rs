@@ -5,6 +5,7 @@ use super::delivery::{Delivery, DeliveryId};
 use super::notice::Notice;
 use super::scheme::Named;
 use super::signature::sha256;
+use super::sns;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ impl Forward {
             source: source.to_owned(),
             event: named.event.map(short),
             id: named.id.map(short),
-            body: Body::of(&of.body),
+            body: Body::of(&sns::masked(&of.body)),
             delivery: None,
             occurrence,
         }

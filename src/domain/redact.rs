@@ -1,6 +1,7 @@
 //! What of a delivery is a secret, and so neither kept nor shown; and what is a signature, which is kept for a replay and not shown.
 
 use super::signature::Secret;
+use super::spelling;
 use http::HeaderName;
 use percent_encoding::percent_decode_str;
 
@@ -80,7 +81,8 @@ impl Known<'_> {
 
     pub(super) fn is_in(&self, value: &[u8]) -> bool {
         self.secrets.iter().any(|secret| {
-            let secret = secret.expose().as_bytes();
+            // As it is sent, which is without what it was pasted with.
+            let secret = spelling::bare(secret.expose()).as_bytes();
             secret.len() >= FOUND_FROM && memchr::memmem::find(value, secret).is_some()
         })
     }

@@ -7,6 +7,7 @@ mod signing;
 use super::delivery::Delivery;
 use super::json::field;
 use super::signature::{Secret, is_any};
+use super::spelling;
 use super::template::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -141,7 +142,8 @@ impl Scheme {
                     // CloudEvents' HTTP webhook, like RFC 6750, also lets the token be in the query.
                     None if self.name == "bearer" => {
                         let token = query_value(delivery.query.as_deref(), "access_token");
-                        token.is_some_and(|token| is_any(secrets, &token))
+                        let readings = Form::Bearer.readings(secrets);
+                        token.is_some_and(|token| is_any(&readings, &token))
                     }
                     None => false,
                 }
@@ -151,22 +153,37 @@ impl Scheme {
 
     /// The secret without which nothing can be verified and which is not among these, in words.
     #[must_use]
-    pub fn missing(&self, secrets: &[Secret]) -> Option<&'static str> {
+    pub fn missing(&self, secrets: &[Secret]) -> Option<String> {
         let Proof::Any(ways) = &self.proof else {
             return None;
         };
         if secrets.is_empty() {
-            return Some("secrets (the signing secrets or tokens)");
+            return Some("secrets (the signing secrets or tokens)".to_owned());
         }
-        let usable = ways.iter().any(|way| match way {
-            Way::Header(..) => true,
-            Way::Signature(template) => secrets.iter().any(|secret| template.key(secret).is_some()),
-        });
+        let problems = self.secret_problems(secrets);
         let wants = ways.iter().find_map(|way| match way {
-            Way::Signature(template) => template.wants(),
+            Way::Signature(template) => Some(template.wants()),
             Way::Header(..) => None,
         });
-        wants.filter(|_| !usable)
+        (problems.len() == secrets.len())
+            .then(|| format!("{}: {}", wants.unwrap_or("secrets"), problems.join("; ")))
+    }
+
+    /// Which of these secrets nothing can be verified with, and what is wrong with each. No value is quoted.
+    #[must_use]
+    pub fn secret_problems(&self, secrets: &[Secret]) -> Vec<String> {
+        let Proof::Any(ways) = &self.proof else {
+            return Vec::new();
+        };
+        let of = |(index, secret): (usize, &Secret)| {
+            let found = ways.iter().map(|way| match way {
+                Way::Header(..) => Ok(()),
+                Way::Signature(template) => template.keys(secret).map(drop),
+            });
+            let problem = found.reduce(Result::or)?.err()?;
+            Some(format!("secrets[{index}] {problem}"))
+        };
+        secrets.iter().enumerate().filter_map(of).collect()
     }
 
     /// What a delivery calls itself.
@@ -269,19 +286,39 @@ impl Form {
             // RFC 9110: the name of a scheme is case-insensitive.
             scheme.eq_ignore_ascii_case(word).then(|| rest.trim_start())
         };
+        let readings = self.readings(secrets);
         match self {
-            Self::Plain => is_any(secrets, value),
-            Self::Bearer => after("bearer").is_some_and(|token| is_any(secrets, token)),
+            Self::Plain => is_any(&readings, value),
+            Self::Bearer => after("bearer").is_some_and(|token| is_any(&readings, token)),
             Self::BearerOrPlain => {
-                let bearer = after("bearer").is_some_and(|token| is_any(secrets, token));
-                is_any(secrets, value) | bearer
+                let bearer = after("bearer").is_some_and(|token| is_any(&readings, token));
+                is_any(&readings, value) | bearer
             }
             Self::Basic => {
                 let decoded = after("basic").and_then(|text| STANDARD.decode(text).ok());
                 let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-                decoded.is_some_and(|pair| is_any(secrets, &pair))
+                decoded.is_some_and(|pair| is_any(&readings, &pair))
             }
         }
+    }
+
+    /// The secrets in the spellings in which people paste them.
+    fn readings(self, secrets: &[Secret]) -> Vec<Secret> {
+        let of = |secret: &Secret| -> Vec<Secret> {
+            let text = secret.expose();
+            match self {
+                Self::Plain => spelling::plain(text).map(Secret::new).collect(),
+                Self::Bearer | Self::BearerOrPlain => {
+                    let readings = spelling::token(text, "bearer ").into_iter();
+                    readings.map(Secret::new).collect()
+                }
+                Self::Basic => {
+                    let readings = spelling::pair(text).into_iter();
+                    readings.map(|text| Secret::new(&text)).collect()
+                }
+            }
+        };
+        secrets.iter().flat_map(of).collect()
     }
 }
 

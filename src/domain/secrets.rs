@@ -1,6 +1,7 @@
 //! The secrets of all sources, parsed. Errors name the place and never a value.
 
 use super::signature::Secret;
+use super::spelling;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,9 +88,11 @@ impl Secrets {
     #[must_use]
     pub fn parse(json: &str) -> Parsed {
         let mut parsed = Parsed::default();
+        let json = json.trim_start_matches('\u{feff}');
         match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(json) {
             Ok(by_name) => {
                 for (name, value) in by_name {
+                    let value = unwrapped(value);
                     if ends_in_line_break(&value) {
                         parsed.trimmed.push(name.clone());
                     }
@@ -179,6 +182,17 @@ impl Secrets {
     }
 }
 
+/// An entry that is a text with an object in it is that object: the console's table of keys and values makes texts of all values.
+fn unwrapped(value: serde_json::Value) -> serde_json::Value {
+    let object = |text: &str| {
+        serde_json::from_str(text)
+            .ok()
+            .filter(serde_json::Value::is_object)
+    };
+    let inner = value.as_str().and_then(object);
+    inner.unwrap_or(value)
+}
+
 fn ends_in_line_break(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::String(text) => text.ends_with(['\r', '\n']),
@@ -211,8 +225,10 @@ fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static st
     })?;
     let mut access_keys = Vec::new();
     let mut access_key = |id: String, key: String| {
-        let id = id.trim().to_owned();
-        secret(key).map(|secret| access_keys.push(AccessKey { id, secret }))
+        // No storage issues one that begins or ends so.
+        let id = spelling::bare(&id).to_owned();
+        secret(spelling::bare(&key).to_owned())
+            .map(|secret| access_keys.push(AccessKey { id, secret }))
     };
     match (wire.access_key_id, wire.secret_access_key) {
         (Some(id), Some(key)) => access_key(id, key)?,
@@ -222,7 +238,8 @@ fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static st
     for key in wire.keys {
         access_key(key.access_key_id, key.secret_access_key)?;
     }
-    let url_key = wire.url_key.map(secret).transpose()?;
+    let bare = |text: String| secret(spelling::bare(&text).to_owned());
+    let url_key = wire.url_key.map(bare).transpose()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if url_key
         .as_ref()
@@ -238,104 +255,10 @@ fn source_secrets(value: serde_json::Value) -> Result<SourceSecrets, &'static st
             .into_iter()
             .map(secret)
             .collect::<Result<_, _>>()?,
-        api_token: wire.api_token.map(secret).transpose()?,
+        api_token: wire.api_token.map(bare).transpose()?,
         verify_token: wire.verify_token.map(secret).transpose()?,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_both_spellings_of_the_access_keys() {
-        let both = Secrets::parse(
-            r#"{"vk":{"access_key_id":"A","secret_access_key":"a\n","url_key":"u"},
-                "old":{"keys":[{"access_key_id":"B","secret_access_key":"b"},{"access_key_id":"C","secret_access_key":"c"}]},
-                "inbox":{"token":"t"}}"#,
-        )
-        .secrets;
-        assert_eq!(
-            both.of("vk").unwrap().access_keys[0].secret,
-            Secret::new("a")
-        );
-        assert_eq!(both.of("old").unwrap().access_keys.len(), 2);
-        assert!(both.of("nobody").is_none());
-    }
-
-    #[test]
-    fn a_trimmed_line_break_is_told() {
-        let parsed = Secrets::parse(r#"{"a":{"secrets":["x\n"]},"b":{"secrets":["y"]}}"#);
-        assert_eq!(parsed.trimmed, ["a"]);
-    }
-
-    #[test]
-    fn an_error_never_quotes_a_secret() {
-        for json in [
-            r#"{"vk":{"secrets":"hunter2"}}"#,
-            r#"{"vk":"hunter2"}"#,
-            r#"["hunter2"]"#,
-            r#"{"vk":{"hunter2":1}}"#,
-            "hunter2",
-        ] {
-            let problems = Secrets::parse(json).problems;
-            assert!(
-                !problems.is_empty() && !problems.concat().contains("hunter2"),
-                "{problems:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_inbox_has_a_token_and_is_no_source() {
-        let parsed = Secrets::parse(r#"{"inbox":{"token":"t\n"},"vk":{"secrets":["s"]}}"#);
-        let secrets = &parsed.secrets;
-        assert_eq!(secrets.inbox_token(), Some(&Secret::new("t")));
-        assert_eq!(parsed.trimmed, ["inbox"]);
-        assert_eq!(secrets.names().collect::<Vec<_>>(), ["vk"]);
-        let merged = Secrets::not_read().merged(secrets.clone());
-        assert_eq!(merged.inbox_token(), Some(&Secret::new("t")));
-        for (wrong, told) in [
-            (r#"{"inbox":{"token":""}}"#, "empty"),
-            (
-                r#"{"inbox":{"token":"t","url_key":"hunter2"}}"#,
-                "nothing else",
-            ),
-            (r#"{"inbox":{"secrets":["hunter2"]}}"#, "nothing else"),
-            (r#"{"vk":{"token":"hunter2"}}"#, "nothing else"),
-        ] {
-            let parsed = Secrets::parse(wrong);
-            assert!(parsed.secrets.inbox_token().is_none());
-            assert_eq!(parsed.problems.len(), 1, "{wrong}");
-            assert!(parsed.problems[0].contains(told), "{:?}", parsed.problems);
-            assert!(!parsed.problems[0].contains("hunter2"));
-        }
-    }
-
-    #[test]
-    fn an_empty_secret_is_an_error() {
-        let parsed = Secrets::parse(r#"{"intdash":{"secrets":["\n"]}, "other":{"secrets":["x"]}}"#);
-        assert_eq!(parsed.problems.len(), 1);
-        assert!(parsed.secrets.of("other").is_some(), "the others go on");
-    }
-
-    #[test]
-    fn what_guards_a_source_survives_a_merge() {
-        let parse = |json: &str| Secrets::parse(json).secrets;
-        let merged = parse(r#"{"vk":{"url_key":"k","secrets":["a"]}}"#).merged(parse(
-            r#"{"vk":{"access_key_id":" A\n","secret_access_key":"a","secrets":["b"]},"x":{}}"#,
-        ));
-        let vk = merged.of("vk").unwrap();
-        assert_eq!(vk.url_key, Some(Secret::new("k")));
-        assert_eq!((vk.secrets.len(), vk.access_keys[0].id.as_str()), (2, "A"));
-        assert!(merged.of("x").is_some());
-    }
-
-    #[test]
-    fn a_url_key_that_no_url_can_carry_is_a_problem() {
-        assert_eq!(
-            Secrets::parse(r#"{"vk":{"url_key":"a/b"}}"#).problems.len(),
-            1
-        );
-    }
-}
+mod tests;

@@ -3,6 +3,9 @@
 //!
 //! Source: the developer guide's pages on parsing messages and on verifying their signatures.
 
+mod place;
+mod unsubscribe;
+
 use super::delivery::Rejection;
 use super::source::Proof;
 use base64::Engine as _;
@@ -10,7 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use url::Url;
+
+pub use place::{Place, Subscription, is_own};
+pub use unsubscribe::masked;
 
 /// What a message is; told by its body, since the header that says so is not signed.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -62,7 +67,9 @@ pub struct Envelope {
 /// What a certificate must vouch for before a message is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Where the certificate is said to be. To be fetched only as [`certificate_url`] gives it back.
+    /// Who SNS is, for the topic.
+    pub place: Place,
+    /// Where the certificate is said to be. To be fetched only as [`Place::certificate_url`] gives it back.
     pub certificate_url: String,
     /// What the signature is over.
     pub hash: Hash,
@@ -77,10 +84,10 @@ pub struct Claim {
 pub enum Opened {
     /// This was published.
     Published(String),
-    /// The subscription waits for a GET of this URL.
-    Confirm(String),
-    /// The subscription has ended: there is nothing to do.
-    Ended,
+    /// The subscription waits to be confirmed.
+    Confirm(Subscription),
+    /// The subscription has ended: nothing comes through this topic any more.
+    Ended(String),
 }
 
 /// The longest field but Message and Subject, in bytes. The longest in use is a SubscribeURL with its token, some 400.
@@ -124,7 +131,8 @@ impl Envelope {
         sent.is_some_and(|sent| sent <= received + CLOCKS_APART && received <= sent + AGE_MAX)
     }
 
-    /// What must be vouched for; none where nothing could be, as where the signature is of a version that is not known.
+    /// What must be vouched for; none where nothing could be, as where the signature is of a version that is not known, or no
+    /// region is where the topic says that it is.
     #[must_use]
     pub fn claim(&self) -> Option<Claim> {
         let hash = match self.signature_version.as_str() {
@@ -134,7 +142,9 @@ impl Envelope {
         };
         let signature = STANDARD.decode(&self.signature).ok()?;
         let sane = self.certificate_url.len() <= FIELD_MAX && signature.len() <= SIGNATURE_MAX;
-        sane.then(|| Claim {
+        let place = Place::of(&self.topic_arn).filter(|_| sane)?;
+        Some(Claim {
+            place,
             certificate_url: self.certificate_url.clone(),
             hash,
             signed: self.signed(),
@@ -189,19 +199,20 @@ impl Envelope {
         match self.kind {
             _ if !proven => Err(Rejection::Unauthentic),
             Kind::Notification => Ok(Opened::Published(self.message)),
-            Kind::UnsubscribeConfirmation => Ok(Opened::Ended),
+            Kind::UnsubscribeConfirmation => Ok(Opened::Ended(self.topic_arn)),
             Kind::SubscriptionConfirmation => {
-                let url = self.confirmation().ok_or(Rejection::Unauthentic)?;
-                Ok(Opened::Confirm(url.to_owned()))
+                let subscription = self.subscription().ok_or(Rejection::Unauthentic)?;
+                Ok(Opened::Confirm(subscription))
             }
         }
     }
 
-    /// The URL to confirm the subscription at, where it is of the place that the certificate is of.
-    fn confirmation(&self) -> Option<&str> {
-        let url = self.subscribe_url.as_deref()?;
-        let of = |url: &str| plain(url).map(|url| url.origin());
-        (of(url)? == of(&self.certificate_url)?).then_some(url)
+    /// The subscription to confirm, where the URL that came with it is of the place that the certificate is of.
+    fn subscription(&self) -> Option<Subscription> {
+        let of = |url: &str| place::plain(url).map(|url| url.origin());
+        let here = of(self.subscribe_url.as_deref()?)? == of(&self.certificate_url)?;
+        here.then(|| Subscription::new(&self.topic_arn, self.token.as_deref()?))
+            .flatten()
     }
 }
 
@@ -216,91 +227,13 @@ pub fn claim(envelope: &Envelope, topics: &[String], received: u64) -> Option<Cl
 /// What is wrong with a list of topics, a sentence each.
 #[must_use]
 pub fn topic_problems(topics: &[String]) -> Vec<String> {
-    let is_arn = |topic: &&String| {
-        let parts: Vec<_> = topic.split(':').collect();
-        let sns = parts.len() == 6 && parts[0] == "arn" && parts[2] == "sns";
-        sns && parts.iter().all(|part| !part.is_empty())
-    };
-    let wrong = topics.iter().filter(|topic| !is_arn(topic));
+    let wrong = topics.iter().filter(|topic| Place::of(topic).is_none());
     wrong
         .map(|topic| {
-            format!("topics: expected ARNs like arn:aws:sns:<region>:<account>:<name>, found \"{topic}\"")
+            format!("topics: expected ARNs like arn:aws:sns:<region>:<account of 12 digits>:<name>, of a region of their partition, found \"{topic}\"")
         })
         .collect()
 }
 
-/// Where a certificate may be fetched that speaks for SNS: none for any other place, and nothing but what this gives back may be
-/// called. `own` is the endpoint that the operator's own settings name for SNS; there, any `.pem` will do.
-#[must_use]
-pub fn certificate_url(text: &str, own: Option<&Url>) -> Option<Url> {
-    let url = plain(text)?;
-    let named = url
-        .path()
-        .strip_prefix("/SimpleNotificationService-")
-        .and_then(|rest| rest.strip_suffix(".pem"))
-        .is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    let right = if is_own(&url, own) {
-        url.path().ends_with(".pem")
-    } else {
-        is_of_sns(&url) && named
-    };
-    (right && url.query().is_none()).then_some(url)
-}
-
-/// Where a subscription may be confirmed: none for any other place and any other call of SNS.
-#[must_use]
-pub fn subscribe_url(text: &str, own: Option<&Url>) -> Option<Url> {
-    let url = plain(text)?;
-    let mut actions = url.query_pairs().filter(|(name, _)| name == "Action");
-    let confirms = actions
-        .next()
-        .is_some_and(|(_, action)| action == "ConfirmSubscription");
-    let only = actions.next().is_none();
-    let right = is_own(&url, own) || is_of_sns(&url) && url.path() == "/";
-    (right && confirms && only).then_some(url)
-}
-
-/// Whether a URL is of the endpoint that the operator's own settings name for SNS.
-#[must_use]
-pub fn is_own(url: &Url, own: Option<&Url>) -> bool {
-    own.is_some_and(|own| own.origin() == url.origin())
-}
-
-/// Whether a DNS name of a certificate is one that SNS signs with: `sns.amazonaws.com`, and `sns-signing.<region>.…`,
-/// `sns-<region>.…` or `sns.<region>.…` of the regions that have their own.
-#[must_use]
-pub fn is_name_of_sns(name: &str) -> bool {
-    let of_aws = name
-        .strip_suffix(".cn")
-        .unwrap_or(name)
-        .ends_with(".amazonaws.com");
-    of_aws && (name.starts_with("sns.") || name.starts_with("sns-"))
-}
-
-/// A URL without anything that could make it mean another place to somebody else: user, fragment, backslash, line end, what is
-/// not ASCII.
-fn plain(text: &str) -> Option<Url> {
-    let ascii = text.len() <= FIELD_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let url = Some(text)
-        .filter(|text| ascii && !text.contains(['@', '\\', '#']))
-        .and_then(|text| Url::parse(text).ok())?;
-    matches!(url.scheme(), "http" | "https").then_some(url)
-}
-
-/// `https://sns.<region>.amazonaws.com` or `….com.cn`, as AWS's own validators have it, and no port.
-fn is_of_sns(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.strip_suffix(".cn").unwrap_or(host);
-    let region = host
-        .strip_prefix("sns.")
-        .and_then(|rest| rest.strip_suffix(".amazonaws.com"));
-    let region = region.is_some_and(|region| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        region.len() >= 3 && region.bytes().all(plain)
-    });
-    url.scheme() == "https" && url.port().is_none() && region
-}
-
 #[cfg(test)]
-#[path = "sns_tests.rs"]
 mod tests;

@@ -6,6 +6,7 @@ mod signing;
 
 use super::delivery::Delivery;
 use super::signature::{Algorithm, Secret, any_verifies};
+use super::spelling;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose};
@@ -132,7 +133,6 @@ impl TryFrom<String> for Signed {
 /// Lenient about padding and nothing else.
 const FORGIVING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const BASE64: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, FORGIVING);
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, FORGIVING);
 
 impl Encoding {
@@ -182,7 +182,7 @@ impl Template {
             .collect();
         let keys: Vec<_> = secrets
             .iter()
-            .filter_map(|secret| self.key(secret))
+            .flat_map(|secret| self.keys(secret).unwrap_or_default())
             .collect();
         any_verifies(self.algorithm, &keys, &pieces, &claimed)
     }
@@ -193,28 +193,33 @@ impl Template {
         self.id_header.is_none() || self.signed.0.contains(&Piece::Id)
     }
 
-    /// The key that this secret stands for, unless it is not in the template's form.
-    #[must_use]
-    pub fn key(&self, secret: &Secret) -> Option<Vec<u8>> {
+    /// The keys that this secret may stand for, in the spellings in which people paste one. Never the empty one, with which
+    /// anybody could sign.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn keys(&self, secret: &Secret) -> Result<Vec<Vec<u8>>, String> {
         let text = secret.expose();
-        let text = text.strip_prefix(&self.key_prefix).unwrap_or(text);
-        let key = match self.key {
-            Key::Raw => Some(text.as_bytes().to_vec()),
-            Key::Base64 => BASE64.decode(text).ok(),
-        };
-        // Anybody could sign with an empty one.
-        key.filter(|key| !key.is_empty())
+        if self.key == Key::Base64 {
+            return spelling::keys(text, &self.key_prefix);
+        }
+        let readings = spelling::plain(text);
+        let keys = readings.map(|text| text.strip_prefix(&self.key_prefix).unwrap_or(text));
+        let mut keys: Vec<_> = keys.map(|key| key.as_bytes().to_vec()).collect();
+        keys.retain(|key| !key.is_empty());
+        if keys.is_empty() {
+            Err("has nothing after its prefix".to_owned())
+        } else {
+            Ok(keys)
+        }
     }
 
     /// What of a secret's form is expected, where it has one.
     #[must_use]
-    pub fn wants(&self) -> Option<&'static str> {
+    pub fn wants(&self) -> &'static str {
         match self.key {
-            Key::Base64 => Some("secrets in base64 (the signing secrets)"),
-            Key::Raw if !self.key_prefix.is_empty() => {
-                Some("secrets of more than their prefix (the signing secrets)")
-            }
-            Key::Raw => None,
+            Key::Base64 => "secrets in base64 (the signing secrets)",
+            Key::Raw => "secrets of more than their prefix (the signing secrets)",
         }
     }
 

@@ -51,6 +51,7 @@ fn an_invocation_is_one_line() {
         metrics.copied(5, 0);
     }
     metrics.audit(4, 0);
+    metrics.subscription_ended();
     let lines = read(&metrics);
     let [line] = &lines[..] else {
         panic!("{lines:?}")
@@ -60,6 +61,7 @@ fn an_invocation_is_one_line() {
         ("deliveries", json!(2)),
         ("rejections", json!(1)),
         ("reason", json!("unauthentic")),
+        ("subscriptions_ended", json!(1)),
         ("jobs", json!(3)),
         ("outcome", json!("copied")),
         ("copied_bytes", json!(15)),

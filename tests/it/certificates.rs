@@ -6,7 +6,8 @@ use hookwork::clients::Aws;
 use hookwork::clients::certificates::Certificates;
 use hookwork::clients::error::Kind;
 use hookwork::clients::https::counted;
-use hookwork::domain::sns::{Claim, Envelope};
+use hookwork::domain::sns::{Claim, Envelope, Opened, Subscription};
+use hookwork::domain::source::Proof;
 use hookwork::twin::sns::Signer;
 use http::StatusCode;
 use serde_json::Value;
@@ -72,6 +73,10 @@ async fn a_place_that_is_none_of_sns_is_never_called() {
         .as_array()
         .unwrap()
         .clone();
+    for host in published()["hostile_hosts"].as_array().unwrap() {
+        let file = "SimpleNotificationService-0.pem";
+        hostile.push(format!("https://{}/{file}", host.as_str().unwrap()).into());
+    }
     hostile.push(
         whole
             .certificate_url
@@ -88,40 +93,40 @@ async fn a_place_that_is_none_of_sns_is_never_called() {
     assert_eq!(signer.fetched(), 0);
 }
 
-#[tokio::test]
-async fn a_subscription_is_confirmed_at_a_place_of_sns_alone() {
-    let (certificates, signer) = with_signer().await;
-    let message = signer.confirmation("SubscriptionConfirmation", SystemTime::now());
-    let url = message["SubscribeURL"].as_str().unwrap();
-    for hostile in [
-        url.replace("http://", "https://"),
-        url.replace("http://", "http://user@"),
-        url.replace("ConfirmSubscription", "Unsubscribe"),
-        url.replace("127.0.0.1", "localhost"),
-        url.replace("127.0.0.1", "127.0.0.1.evil.com"),
-        "https://sns.us-east-1.amazonaws.com@evil.com/?Action=ConfirmSubscription".to_owned(),
-        "https://sns.us-east-1.amazonaws.com.evil.com/?Action=ConfirmSubscription".to_owned(),
-        "http://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription".to_owned(),
-    ] {
-        let (confirmed, calls) = counted(certificates.confirm(&hostile)).await;
-        let refused = confirmed.unwrap_err();
-        assert_eq!((refused.kind, calls), (Kind::Refused, 0), "{hostile}");
+/// The subscription that a message asks to be confirmed, believed as it stands.
+fn subscription(message: &Value) -> Subscription {
+    let envelope = Envelope::read(message.to_string().as_bytes()).unwrap();
+    let topics = [message["TopicArn"].as_str().unwrap().to_owned()];
+    match envelope.open(&topics, 0, Proof::Operator) {
+        Ok(Opened::Confirm(subscription)) => subscription,
+        other => panic!("{other:?}"),
     }
-    assert_eq!(signer.confirmed(), [""; 0]);
-    certificates.confirm(url).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscription_is_confirmed_by_its_topic_and_token_alone() {
+    let (certificates, signer) = with_signer().await;
+    let mut message = signer.confirmation("SubscriptionConfirmation", SystemTime::now());
+    let url = message["SubscribeURL"].as_str().unwrap();
+    // What else the URL says is not followed.
+    message["SubscribeURL"] = url.replace("ConfirmSubscription", "DeleteTopic").into();
+    let (confirmed, calls) = counted(certificates.confirm(&subscription(&message))).await;
+    confirmed.unwrap();
+    assert_eq!(calls, 1);
     assert_eq!(signer.confirmed(), [message["Token"].as_str().unwrap()]);
 }
 
 #[tokio::test]
 async fn a_refused_confirmation_is_an_error_that_tells_no_token() {
     let (certificates, signer) = with_signer().await;
-    let message = signer.confirmation("SubscriptionConfirmation", SystemTime::now());
-    let url = message["SubscribeURL"].as_str().unwrap();
-    let other = url.replace("123456789012", "210987654321");
-    let refused = certificates.confirm(&other).await.unwrap_err();
+    let mut message = signer.confirmation("SubscriptionConfirmation", SystemTime::now());
+    message["TopicArn"] = "arn:aws:sns:us-east-1:210987654321:objects".into();
+    let refused = certificates.confirm(&subscription(&message)).await;
+    let refused = refused.unwrap_err();
     assert_eq!(refused.kind, Kind::Refused);
     let token = message["Token"].as_str().unwrap();
     assert!(!format!("{refused} {refused:?}").contains(token));
+    assert_eq!(signer.confirmed(), [""; 0]);
 }
 
 #[tokio::test]
@@ -143,10 +148,17 @@ async fn a_redirect_is_followed_nowhere() {
     whole.certificate_url = format!("{url}/moved/x.pem");
     let (vouched, calls) = counted(certificates.vouch(&whole)).await;
     assert_eq!((vouched.unwrap(), calls), (false, 1));
-    let confirm = format!("{url}/moved/x?Action=ConfirmSubscription");
-    let (confirmed, calls) = counted(certificates.confirm(&confirm)).await;
-    assert_eq!((confirmed.unwrap_err().kind, calls), (Kind::Refused, 1));
     assert_eq!(signer.fetched(), 0);
+}
+
+#[tokio::test]
+async fn a_confirmation_that_is_sent_elsewhere_has_failed() {
+    let moved = async || (StatusCode::FOUND, [("location", "/elsewhere")]);
+    let (certificates, url) = at_own(|_| Router::new().fallback(moved)).await;
+    let signer = Signer::new(TOPIC, &url).unwrap();
+    let message = signer.confirmation("SubscriptionConfirmation", SystemTime::now());
+    let (confirmed, calls) = counted(certificates.confirm(&subscription(&message))).await;
+    assert_eq!((confirmed.unwrap_err().kind, calls), (Kind::Refused, 1));
 }
 
 #[tokio::test]

@@ -345,3 +345,56 @@ async fn a_delivery_that_hookctl_signs_is_one() {
         assert_eq!(answer.outcomes(), ["published"], "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_used_is_told_at_the_start_and_others_go_on() {
+    let logs = Logs::new();
+    let world = World::with_state(|_, _| {
+        let hooks = json!({"kind": "generic", "verify": "standard-webhooks"});
+        let broken = json!(["whsec_hunter2!"]);
+        (
+            json!({"hooks": hooks, "broken": hooks}),
+            json!({"hooks": {"secrets": [broken[0], "v1,whsec_+//+YQ"]}, "broken": {"secrets": broken}}),
+        )
+    })
+    .await;
+    let told = logs.lines("a secret cannot be used");
+    let told: Vec<_> = told
+        .iter()
+        .map(|line| (&line["source"], &line["level"]))
+        .collect();
+    let expected = [
+        (&json!("broken"), &json!("ERROR")),
+        (&json!("hooks"), &json!("ERROR")),
+    ];
+    assert_eq!(told, expected);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let now = now.as_secs();
+    let signed = hmac_sha256(
+        &[0xfb, 0xff, 0xfe, 0x61],
+        format!("i.{now}.{{}}").as_bytes(),
+    );
+    let signed = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, signed);
+    let post = |source: &str| {
+        Request::post(format!("/hooks/{source}"))
+            .header("webhook-id", "i")
+            .header("webhook-timestamp", now.to_string())
+            .header("webhook-signature", format!("v1,{signed}"))
+            .body(Body::from("{}"))
+            .unwrap()
+    };
+    assert_eq!(world.send(post("hooks")).await.outcomes(), ["published"]);
+    let refused = world.send(post("broken")).await;
+    assert_eq!(refused.status, 500);
+    let lines = logs.text();
+    assert!(
+        lines.contains("secrets[0] is no base64: sign 8 of the key"),
+        "{lines}"
+    );
+    assert!(
+        !lines.contains("hunter2") && !refused.body.contains("base64"),
+        "{lines}"
+    );
+}

@@ -5,6 +5,7 @@ mod doors;
 mod endpoints;
 mod gateway;
 mod hostile;
+mod loops;
 mod sessions;
 mod shapes;
 mod strangers;

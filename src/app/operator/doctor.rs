@@ -199,13 +199,19 @@ impl App {
             let known = secrets.of(name);
             let lacks = source
                 .missing_to_open(known)
-                .or(source.missing_to_work(known));
+                .or(source.missing_to_work(known).map(ToOwned::to_owned));
+            let odd = known.map_or(Vec::new(), |known| source.secret_problems(known));
             let open = known.is_none_or(|known| known.url_key.is_none());
             tell(match (lacks, source) {
                 (Some(wants), _) => Check::fail(
                     what,
                     format!("it wants {wants}"),
                     "its deliveries are refused with 500 until the secret has it",
+                ),
+                (None, _) if !odd.is_empty() => Check::fail(
+                    what,
+                    odd.join("; "),
+                    "nothing can be verified with it: copy it from the sender's dashboard once more",
                 ),
                 (None, Source::S3(_)) if open => Check::warn(
                     what,

@@ -26,7 +26,9 @@ impl Scheme {
         let signed = ways.iter().find_map(|way| match way {
             Way::Signature(template) => template.sign(body, secret, id, now),
             Way::Header(name, form) => {
-                let secret = secret.expose();
+                // In the last spelling nothing is around it any more.
+                let readings = form.readings(std::slice::from_ref(secret));
+                let secret = readings.last().unwrap_or(secret).expose();
                 let value = match form {
                     Form::Plain => secret.to_owned(),
                     Form::Bearer | Form::BearerOrPlain => format!("Bearer {secret}"),
@@ -37,7 +39,8 @@ impl Scheme {
         });
         signed.ok_or_else(|| {
             let wants = self.missing(std::slice::from_ref(secret));
-            let wants = wants.unwrap_or("a secret that begins as its sender's do");
+            let wants =
+                wants.unwrap_or_else(|| "a secret that begins as its sender's do".to_owned());
             format!(
                 "the first of the secrets is not what {} signs with: it wants {wants}",
                 self.name

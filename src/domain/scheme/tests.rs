@@ -215,7 +215,26 @@ fn what_a_scheme_lacks_is_told() {
             .unwrap()
             .contains("base64")
     );
+    let told = scheme("svix").missing(&secrets("whsec_hunter2!")).unwrap();
+    assert!(
+        told.contains("secrets[0] is no base64: sign 8 of the key"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter"), "{told}");
+    let several = ["v1,whsec_AQI=", "v1a,whpk_AQI=", "whsec_!"].map(Secret::new);
+    assert_eq!(scheme("svix").missing(&several), None, "one is enough");
+    let problems = scheme("svix").secret_problems(&several);
+    assert_eq!(problems.len(), 2);
+    assert!(
+        problems[0].starts_with("secrets[1] is a key for Ed25519"),
+        "{problems:?}"
+    );
+    assert!(
+        problems[1].starts_with("secrets[2] is no base64"),
+        "{problems:?}"
+    );
     assert_eq!(scheme("gitlab").missing(&secrets("!")), None);
+    assert_eq!(scheme("github").secret_problems(&secrets("!")), [""; 0]);
     assert_eq!(scheme("none").missing(&[]), None);
     assert_eq!(scheme("sns").missing(&[]), None);
 }
@@ -244,5 +263,52 @@ proptest! {
         prop_assert!(!scheme(name).verifies(&delivery, &secrets, false));
         let named = scheme(name).named_by(&delivery);
         prop_assert!(named.id.is_none() || name != "none");
+    }
+}
+
+#[test]
+fn a_secret_counts_in_the_spellings_in_which_it_is_copied() {
+    let verifies = |name: &str, secret: &str, header: &str, value: &str| {
+        let delivery = delivery(&[(header, value.to_owned())], "", 0);
+        scheme(name).verifies(&delivery, &[Secret::new(secret)], false)
+    };
+    for secret in ["t", " t ", "\"t\"", "Bearer t", "Authorization: Bearer t\n"] {
+        assert!(
+            verifies("bearer", secret, "authorization", "Bearer t"),
+            "{secret}"
+        );
+        assert!(
+            verifies("harbor", secret, "authorization", "Bearer t"),
+            "{secret}"
+        );
+    }
+    for secret in [
+        "u:p",
+        "'u:p'",
+        "dTpw",
+        "Basic dTpw",
+        "Authorization: Basic dTpw",
+    ] {
+        assert!(
+            verifies("basic", secret, "authorization", "Basic dTpw"),
+            "{secret}"
+        );
+    }
+    for secret in ["t", " t", "\u{201c}t\u{201d}"] {
+        assert!(
+            verifies("gitlab", secret, "x-gitlab-token", "t"),
+            "{secret}"
+        );
+        assert!(verifies("secret-header", secret, "secret", "t"), "{secret}");
+    }
+    for (name, secret, header, value) in [
+        ("bearer", "Bearer ", "authorization", "Bearer "),
+        ("bearer", "Basic t", "authorization", "Bearer t"),
+        ("bearer", "t", "authorization", "Bearer \"t\""),
+        ("basic", "dTpw", "authorization", "Basic dTpwcA=="),
+        ("secret-header", "Bearer t", "secret", "t"),
+        ("secret-header", "\"\"", "secret", ""),
+    ] {
+        assert!(!verifies(name, secret, header, value), "{name} {secret}");
     }
 }

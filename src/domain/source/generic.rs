@@ -75,8 +75,8 @@ impl GenericSource {
         if let Some(envelope) = envelope.clone() {
             match envelope.open(&self.topics, delivery.received, proof)? {
                 Opened::Published(_) => {}
-                Opened::Confirm(url) => return Ok(Message::Confirm(url)),
-                Opened::Ended => return Ok(Message::nothing("the subscription has ended")),
+                Opened::Confirm(it) => return Ok(Message::Confirm(it)),
+                Opened::Ended(topic) => return Ok(Message::Ended(topic)),
             }
         }
         let occurs = match proof {

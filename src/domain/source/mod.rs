@@ -11,7 +11,7 @@ use super::delivery::{Delivery, Rejection};
 use super::event::Event;
 use super::handshake::Answer;
 use super::secrets::SourceSecrets;
-use super::sns::Claim;
+use super::sns::{Claim, Subscription};
 use http::{HeaderName, Method};
 use serde::Deserialize;
 use std::num::NonZeroU32;
@@ -60,8 +60,10 @@ pub enum Proof<'a> {
 pub enum Message {
     /// A handshake and its answer.
     Challenge(Answer),
-    /// A subscription that is confirmed by asking for this URL.
-    Confirm(String),
+    /// A subscription that waits to be confirmed.
+    Confirm(Subscription),
+    /// The end of a subscription: nothing comes through this topic any more.
+    Ended(String),
     /// What happened, record by record, in the order of the wire.
     Events(Vec<Event>),
 }
@@ -69,11 +71,7 @@ pub enum Message {
 impl Message {
     /// Authentic, and nothing to do for all of it.
     fn nothing(reason: impl Into<String>) -> Self {
-        Self::Events(vec![Event::Nothing {
-            bucket: None,
-            key: None,
-            reason: reason.into(),
-        }])
+        Self::Events(vec![Event::nothing(reason.into())])
     }
 }
 
@@ -151,22 +149,33 @@ impl Source {
 
     /// The secret without which no delivery of this source may be opened and which it does not have, in words.
     #[must_use]
-    pub fn missing_to_open(&self, secrets: Option<&SourceSecrets>) -> Option<&'static str> {
-        match (self, secrets) {
+    pub fn missing_to_open(&self, secrets: Option<&SourceSecrets>) -> Option<String> {
+        let wants = match (self, secrets) {
             (Self::S3(source), Some(secrets))
                 if source.must_prove() && secrets.secrets.is_empty() =>
             {
-                Some("secrets (the signing secrets)")
+                "secrets (the signing secrets)"
             }
             // Most object storages prove nothing; but without an entry it is not known whether there is a url_key.
-            (Self::S3(_), None) => Some("an entry: {} or its url_key"),
-            (Self::Intdash(_), Some(secrets)) if !secrets.secrets.is_empty() => None,
-            (Self::Intdash(_), _) => Some("secrets (the signing secrets)"),
-            (Self::S3(_), Some(_)) => None,
+            (Self::S3(_), None) => "an entry: {} or its url_key",
+            (Self::Intdash(_), Some(secrets)) if !secrets.secrets.is_empty() => return None,
+            (Self::Intdash(_), _) => "secrets (the signing secrets)",
+            (Self::S3(_), Some(_)) => return None,
             (Self::Generic(source), secrets) => {
                 let secrets = secrets.map(|secrets| &secrets.secrets[..]);
-                source.verify.missing(secrets.unwrap_or_default())
+                return source.verify.missing(secrets.unwrap_or_default());
             }
+        };
+        Some(wants.to_owned())
+    }
+
+    /// Which of its secrets nothing can be verified with, and what is wrong with each, without any value.
+    #[must_use]
+    pub fn secret_problems(&self, secrets: &SourceSecrets) -> Vec<String> {
+        match self {
+            Self::Generic(source) => source.verify.secret_problems(&secrets.secrets),
+            // Any text is a secret of theirs.
+            Self::S3(_) | Self::Intdash(_) => Vec::new(),
         }
     }
 

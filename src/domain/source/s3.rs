@@ -98,8 +98,8 @@ impl S3Source {
             None => self.read(name, &delivery.body, Some(delivery)),
             Some(envelope) => match envelope.open(&self.topics, delivery.received, proof)? {
                 Opened::Published(message) => self.read(name, message.as_bytes(), None),
-                Opened::Confirm(url) => Ok(Message::Confirm(url)),
-                Opened::Ended => Ok(Message::nothing("the subscription has ended")),
+                Opened::Confirm(it) => Ok(Message::Confirm(it)),
+                Opened::Ended(topic) => Ok(Message::Ended(topic)),
             },
         }
     }

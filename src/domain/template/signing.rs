@@ -15,10 +15,10 @@ impl Template {
         id: &str,
         now: u64,
     ) -> Option<Vec<(String, String)>> {
-        let prefixed = self.key == Key::Base64 && secret.expose().starts_with(&self.key_prefix);
-        let key = self
-            .key(secret)
-            .filter(|_| self.key == Key::Raw || prefixed)?;
+        // Of one that has no prefix it is not known whether it is a token.
+        let prefixed = self.key == Key::Raw || secret.expose().contains(&self.key_prefix);
+        let keys = self.keys(secret).ok().filter(|_| prefixed)?;
+        let key = keys.first()?;
         let time = now.to_string();
         let pieces = self.signed.0.iter().map(|piece| match piece {
             Piece::Text(text) => text.as_bytes(),
@@ -26,7 +26,7 @@ impl Template {
             Piece::Timestamp => time.as_bytes(),
             Piece::Id => id.as_bytes(),
         });
-        let signature = hmac(self.algorithm, &key, &pieces.collect::<Vec<_>>());
+        let signature = hmac(self.algorithm, key, &pieces.collect::<Vec<_>>());
         let signature = match self.encoding {
             Encoding::Hex => hex(&signature),
             Encoding::Base64 => STANDARD.encode(signature),

@@ -141,11 +141,17 @@ fn a_key_may_be_in_base64_after_a_prefix() {
         json!({"header": "x-sig", "encoding": "hex", "key": "base64", "key_prefix": "whsec_"}),
     );
     let signed = delivery(&[("x-sig", &mac(b"\xfb\xff", "body"))], "body");
-    for secret in ["whsec_+/8=", "whsec_+/8", "+/8="] {
+    for secret in [
+        "whsec_+/8=",
+        "whsec_+/8",
+        "+/8=",
+        "v1,whsec_+/8=",
+        " \"whsec_-_8\" ",
+    ] {
         assert!(of.verifies(&signed, &[Secret::new(secret)]), "{secret}");
     }
     let raw = template(json!({"header": "x-sig", "encoding": "hex", "key_prefix": "whsec_"}));
-    assert!(raw.key(&Secret::new("whsec_")).is_none() && raw.wants().is_some());
+    assert!(raw.keys(&Secret::new("whsec_")).is_err() && raw.wants().contains("prefix"));
     // What is no key is none: it is never the empty one.
     let empty = delivery(&[("x-sig", &mac(b"", "body"))], "body");
     for secret in ["whsec_!", "whsec_"] {
@@ -206,5 +212,26 @@ fn what_cannot_be_meant_is_an_error_or_a_problem() {
             .extend(more.as_object().unwrap().clone());
         let found = template(json).problems().concat();
         assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[test]
+fn a_key_that_is_its_own_text_counts_as_it_stands_and_without_what_is_around_it() {
+    let of = template(json!({"header": "x-sig", "encoding": "hex"}));
+    let by = |key: &str, secret: &str| {
+        let signed = delivery(&[("x-sig", &mac(key.as_bytes(), "body"))], "body");
+        of.verifies(&signed, &[Secret::new(secret)])
+    };
+    for secret in ["k", " k", "k \t", "\"k\"", "'k'"] {
+        assert!(by(secret, secret) && by("k", secret), "{secret}");
+    }
+    for (key, secret) in [
+        ("", " "),
+        ("", "\"\""),
+        ("k", "\"k"),
+        ("K", "k"),
+        ("k", "k k"),
+    ] {
+        assert!(!by(key, secret), "{secret}");
     }
 }

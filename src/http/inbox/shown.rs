@@ -7,6 +7,7 @@ use crate::domain::export::{self, curl};
 use crate::domain::inbox::{Attempt, AttemptFacts, By, JobReport, Row, Verdict, made};
 use crate::domain::instant::instant;
 use crate::domain::record::{Handshake, Record};
+use crate::domain::sns::masked;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -89,14 +90,16 @@ fn of_record(app: &App, record: &Record, attempts: &[Attempt]) -> Value {
     // What is not whole is not to be sent as if it were.
     let command = lacks.is_none().then(|| curl(record, own));
     let command = command.filter(|command| encoded(&json!(command)) <= COMMAND_MAX);
-    let end = of.body.len().min(BODY_SHOWN.get());
+    // Of what came through SNS without the URL that ends the subscription. The download has it.
+    let body = masked(&of.body);
+    let end = body.len().min(BODY_SHOWN.get());
     let why = app.not_replayable(record);
     json!({
         "status": status(record, attempts).as_u16(), "reason": told.reason, "method": of.method.as_str(), "url": of.url,
         "from": of.from.map(|from| from.to_string()), "headers": headers, "planned": planned, "remarks": remarks,
         "handshake": told.handshake.as_ref().map(handshake),
         "body": {
-            "base64": STANDARD.encode(&of.body[..end]), "bytes": of.body.len(), "shown": end,
+            "base64": STANDARD.encode(&body[..end]), "bytes": of.body.len(), "shown": end,
             "text": std::str::from_utf8(&of.body).is_ok(),
         },
         "replayable": why.is_none(), "not_replayable": why, "curl": command.unwrap_or_default(),

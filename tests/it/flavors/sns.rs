@@ -106,7 +106,8 @@ async fn a_subscription_is_confirmed_and_what_is_published_is_mirrored() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_subscription_is_not_undone() {
+async fn the_end_of_a_subscription_is_not_undone_and_an_alarm() {
+    let logs = crate::world::Logs::new();
     let world = Subscribed::to(&[ARN]).await;
     let ended = world
         .topic
@@ -117,6 +118,27 @@ async fn the_end_of_a_subscription_is_not_undone() {
         (200, vec!["ignored".to_owned()])
     );
     assert_eq!(world.topic.confirmed(), [""; 0]);
+    // Neither one that nobody vouches for nor one of another topic is believed.
+    let mut forged = ended.clone();
+    forged["Token"] = json!("0");
+    assert_eq!(world.post(&forged).await.status, 401);
+    let other = Subscribed::to(&["arn:aws:sns:us-east-1:123456789012:other"]).await;
+    assert_eq!(other.post(&ended).await.status, 403);
+    let lines = logs.text();
+    let told: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| {
+            line["message"]
+                .to_string()
+                .contains("ended the subscription")
+        })
+        .collect();
+    let [line] = &told[..] else { panic!("{lines}") };
+    assert_eq!(
+        (&line["level"], &line["source"], &line["topic"]),
+        (&json!("ERROR"), &json!("aws"), &json!(ARN))
+    );
 }
 
 #[tokio::test]
@@ -221,7 +243,16 @@ async fn a_hostile_certificate_url_is_refused_and_nothing_is_called() {
     let world = Subscribed::to(&[ARN]).await;
     let vectors: Value = serde_json::from_str(include_str!("../../vectors/sns.json")).unwrap();
     let mut forged = world.created();
-    for url in vectors["hostile_certificate_urls"].as_array().unwrap() {
+    let hosts = vectors["hostile_hosts"].as_array().unwrap().iter();
+    let of_hosts = hosts.map(|host| {
+        let host = host.as_str().unwrap();
+        json!(format!("https://{host}/SimpleNotificationService-0.pem"))
+    });
+    let urls = vectors["hostile_certificate_urls"]
+        .as_array()
+        .unwrap()
+        .iter();
+    for url in urls.cloned().chain(of_hosts) {
         forged["SigningCertURL"] = url.clone();
         let (refused, calls) = counted(world.post(&forged)).await;
         assert_eq!((refused.status, calls), (401, 0), "{url}");

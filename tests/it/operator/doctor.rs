@@ -1,5 +1,7 @@
 //! `hookctl doctor` finds what is broken, and names it.
 
+mod spellings;
+
 use super::Site;
 use crate::conformance::client;
 use crate::moto::{call, moto, query};
