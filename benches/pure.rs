@@ -9,10 +9,12 @@ use hookwork::clients::Aws;
 use hookwork::config::Config;
 use hookwork::domain::checksum::Crc64;
 use hookwork::domain::delivery::{Delivery, DeliveryId};
+use hookwork::domain::fit::fit;
 use hookwork::domain::handshake::VkChallenge;
 use hookwork::domain::job::plan;
-use hookwork::domain::object::{ETag, Mark, ObjectState, Properties};
-use hookwork::domain::reconcile::{BackupState, Deletes, OriginState, decide};
+use hookwork::domain::mark::{Mark, MarkedBytes};
+use hookwork::domain::object::{ETag, ObjectState, Properties};
+use hookwork::domain::reconcile::{BackupObject, BackupState, OriginState, Rules, decide};
 use hookwork::domain::secrets::Secrets;
 use hookwork::domain::signature::{Secret, hmac_sha256, verify};
 use hookwork::domain::source::{Message, Proof};
@@ -160,15 +162,24 @@ fn mirrors(criterion: &mut Criterion) {
     criterion.bench_function("fingerprint", |b| {
         b.iter(|| black_box(&state).fingerprint());
     });
-    let mark = Some(Mark::of("vk/origin", &state));
-    let backup = BackupState::Present {
+    let checksum = Crc64::of(&[Bytes::from(vec![7; 100])]);
+    let mark = Mark::of("vk/origin", &state, MarkedBytes::Checksum(checksum));
+    let backup = BackupState::Present(BackupObject {
         etag: state.etag.clone(),
         size: 100,
-        mark,
+        last_modified: Some(1_705_035_970),
+        checksum: Some(checksum),
+        properties: fit(&state.properties, &mark, None).properties,
+        tags_read: false,
+        tag_count: None,
+    });
+    let rules = Rules {
+        origin: "vk/origin",
+        ..Rules::default()
     };
-    let seen = OriginState::Present(state);
+    let seen = OriginState::Present(state, None);
     criterion.bench_function("decide", |b| {
-        b.iter(|| decide("vk/origin", Deletes::Mirror, black_box(&seen), &backup));
+        b.iter(|| decide(&rules, black_box(&seen), &backup));
     });
 }
 

@@ -4,7 +4,7 @@ mod sources;
 
 use crate::domain::secrets::{Parsed, Secrets};
 use crate::domain::source::Source;
-use sources::read_sources;
+use sources::{own_buckets, read_sources};
 use std::collections::BTreeMap;
 use std::fmt;
 use tracing::level_filters::LevelFilter;
@@ -246,6 +246,14 @@ impl Config {
                     .to_owned(),
             );
         }
+        let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+        let endpoint = endpoint.into_iter().find_map(&lookup);
+        problems.extend(own_buckets(
+            &sources,
+            endpoint.as_deref(),
+            backup_bucket.as_deref(),
+            state_bucket.as_deref(),
+        ));
         if let Some(arn) = &topic_arn
             && !arn.starts_with("arn:")
         {

@@ -157,6 +157,14 @@ pub enum WorkError {
     /// A job that waited in the queue is of a source or a bucket that the settings do not have any more.
     #[error("the settings have no such source or bucket any more: {0}")]
     NotConfigured(String),
+    /// The backup has other bytes under this key, which are no copy of this origin's.
+    #[error(
+        "the backup has another object under this key, which is no copy of this origin's: the rule \"foreign\" leaves it alone"
+    )]
+    Foreign,
+    /// Origin and backup show one and the same object.
+    #[error("origin and backup are the same bucket")]
+    SameBucket,
     /// A call to the queue failed.
     #[error("queue: {0}")]
     Queue(CallError),
@@ -212,6 +220,8 @@ impl WorkError {
             Self::NoProgress(_) => Some("attempts end before any of it is copied"),
             Self::NotConfigured(_) => Some("not in the settings"),
             Self::NoState => Some("the settings have no state bucket"),
+            Self::Foreign => Some("the backup has another object under this key"),
+            Self::SameBucket => Some("origin and backup are the same bucket"),
             _ => None,
         }
     }

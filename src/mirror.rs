@@ -12,15 +12,15 @@ use crate::domain::fit::fit;
 use crate::domain::job::Outcome;
 use crate::domain::object::{ETag, Fingerprint, KEY_MAX, ObjectState};
 use crate::domain::parts::PART_USUAL;
-use crate::domain::reconcile::{Absence, OriginState};
-use crate::domain::rounds::{self, Failure, ROUNDS, Step, Write};
+use crate::domain::reconcile::{Absence, BackupState, OriginState, wants_bytes, wants_tags};
+use crate::domain::rounds::{self, Failure, ROUNDS, Refusal, Step, Write};
 use crate::domain::source::rule::BucketRule;
 use crate::error::{Stop, WorkError};
 use crate::metrics::Metrics;
 use crate::resume;
 use crate::transfer::{self, Limits, Transfer};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a reconcile that is done waits for its cleaning up.
 const FORGET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,19 +122,29 @@ impl Mirror<'_> {
         let mut changed = 0;
         // Whether an upload may be lying there that nobody will go on with.
         let mut abandoned = false;
-        let mut step = rounds::begin(&origin, self.rule.deletes);
+        let rules = self.rule.rules(&origin, &self.object.key);
+        let mut step = rounds::begin(rules);
         loop {
             step = match step {
                 Step::Look(look) => {
                     tokio::time::sleep(look.pause()).await;
-                    let ((seen, body), backup) =
+                    let (mut seen, mut backup);
+                    ((seen, opened), backup) =
                         tokio::try_join!(self.look(PART_USUAL.get()), async {
                             self.backup
                                 .backup_state(&backup_key)
                                 .await
                                 .map_err(WorkError::Backup)
                         })?;
-                    opened = body;
+                    if wants_bytes(&rules, &seen, &backup) {
+                        self.read_bytes(&mut seen, &mut opened).await?;
+                    }
+                    if wants_tags(&rules, &seen, &backup)
+                        && let BackupState::Present(copy) = &mut backup
+                    {
+                        let read = self.backup.read_tags(&backup_key, copy).await;
+                        read.map_err(WorkError::Backup)?;
+                    }
                     let state = seen.state();
                     done.fingerprint = state.map(ObjectState::fingerprint);
                     done.size = state.map(|state| state.size);
@@ -176,6 +186,8 @@ impl Mirror<'_> {
                     }
                     return Ok(done);
                 }
+                Step::Refused(Refusal::Foreign) => return Err(WorkError::Foreign),
+                Step::Refused(Refusal::SameObject) => return Err(WorkError::SameBucket),
                 Step::Contended => return Err(WorkError::Contended(ROUNDS)),
             }
         }
@@ -192,12 +204,7 @@ impl Mirror<'_> {
     ) -> Result<(), Failure<WorkError>> {
         let class = self.rule.storage_class;
         let written = match write {
-            Write::Copy {
-                state,
-                mark,
-                condition,
-            } => {
-                let fitted = fit(&state.properties, &mark, class);
+            Write::Copy { state, condition } => {
                 let transfer = Transfer {
                     origin: self.origin,
                     backup: self.backup,
@@ -205,18 +212,18 @@ impl Mirror<'_> {
                     backup_key,
                     state: &state,
                     ledgers: self.ledgers,
-                    properties: fitted.properties,
+                    origin_id: &self.object.origin_id(),
+                    class,
                     condition,
                     limits: self.limits,
                     delivery: self.delivery,
                     deadline: self.deadline,
                 };
-                let body = opened.expect("a look that finds an object opens it");
-                transfer.run(body).await.map(|carried| {
+                transfer.run(opened).await.map(|carried| {
                     done.copied_bytes += carried.bytes;
                     done.checksum = Some(carried.checksum);
                     done.etag = carried.etag;
-                    done.left_out = fitted.left_out;
+                    done.left_out = carried.left_out;
                 })
             }
             Write::Adopt {
@@ -270,6 +277,24 @@ impl Mirror<'_> {
         tracing::info!(delivery.id = %self.delivery, object.key = %self.object.key, round, %reason, "starting over");
     }
 
+    /// Reads the checksum of the origin's bytes, where the look has opened all of them. Nothing larger is read for that.
+    async fn read_bytes(
+        &self,
+        seen: &mut OriginState,
+        opened: &mut Option<ObjectBody>,
+    ) -> Result<(), WorkError> {
+        let OriginState::Present(state, read) = seen else {
+            return Ok(());
+        };
+        let whole = |body: &mut ObjectBody| body.length() == state.size;
+        if let Some(body) = opened.take_if(whole) {
+            let checksum = timeout_at(self.deadline, body.checksum()).await;
+            let late = |_| WorkError::OutOfTime("the origin's bytes are being compared");
+            *read = Some(checksum.map_err(late)?.map_err(WorkError::BrokenOff)?);
+        }
+        Ok(())
+    }
+
     /// Looks at the origin: the state, and its first `window` bytes, which of a small object are all of them.
     async fn look(&self, window: u64) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
         look(self.origin, &self.object.key, window).await
@@ -287,7 +312,7 @@ pub(crate) async fn look(
 ) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
     let sight = origin.look(key, window).await;
     match sight.map_err(WorkError::Origin)? {
-        Sight::Present(state, body) => Ok((OriginState::Present(*state), Some(body))),
+        Sight::Present(state, body) => Ok((OriginState::Present(*state, None), Some(body))),
         Sight::Missing(no_such_key) => {
             let listing = origin.not_listed(key).await;
             let not_listed = listing

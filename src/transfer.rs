@@ -8,7 +8,9 @@ use crate::clients::bucket::Bucket;
 use crate::domain::bound::Bound;
 use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
-use crate::domain::object::{ETag, ObjectState, Properties};
+use crate::domain::fit::{Fitted, StorageClass, fit};
+use crate::domain::mark::{Mark, MarkedBytes};
+use crate::domain::object::{ETag, ObjectState};
 use crate::domain::parts::PART_USUAL;
 use crate::domain::reconcile::Condition;
 use crate::error::{Stop, WorkError};
@@ -55,8 +57,10 @@ pub struct Transfer<'a> {
     pub backup_key: &'a str,
     /// The state that is copied.
     pub state: &'a ObjectState,
-    /// What goes with the bytes, the mark included.
-    pub properties: Properties,
+    /// The origin bucket as a mark names it.
+    pub origin_id: &'a str,
+    /// What the copy is stored as.
+    pub class: Option<StorageClass>,
     /// Where uploads leave their ledgers, to be resumed.
     pub ledgers: Option<&'a Bucket>,
     /// What must still hold of the backup.
@@ -84,14 +88,16 @@ pub struct Carried {
     pub checksum: Crc64,
     /// Bytes that went over now; parts that stood already are not among them.
     pub bytes: u64,
+    /// What the backup cannot take of the object's properties.
+    pub left_out: Vec<String>,
 }
 
 impl Transfer<'_> {
-    /// Carries it over. `first` is the answer that the look already opened: the object's first bytes.
+    /// Carries it over. `first` is the answer that the look already opened, if it is still unread: the object's first bytes.
     ///
     /// # Errors
     /// [`Stop::StartOver`] where nothing was written because something moved, [`Stop::Failed`] otherwise.
-    pub async fn run(&self, first: ObjectBody) -> Result<Carried, Stop> {
+    pub async fn run(&self, first: Option<ObjectBody>) -> Result<Carried, Stop> {
         if needs_upload(self.state.size) {
             self.in_parts(first).await
         } else {
@@ -99,7 +105,13 @@ impl Transfer<'_> {
         }
     }
 
-    async fn in_one_pass(&self, first: ObjectBody) -> Result<Carried, Stop> {
+    /// What goes with the bytes, the mark included, which says what they are.
+    fn fitted(&self, bytes: MarkedBytes) -> Fitted {
+        let mark = Mark::of(self.origin_id, self.state, bytes);
+        fit(&self.state.properties, &mark, self.class)
+    }
+
+    async fn in_one_pass(&self, first: Option<ObjectBody>) -> Result<Carried, Stop> {
         let kib = u32::try_from(self.state.size.div_ceil(1024).max(1)).expect("a small object");
         let write = async {
             let _room = self
@@ -108,7 +120,7 @@ impl Transfer<'_> {
                 .acquire_many(kib)
                 .await
                 .expect("never closed");
-            let mut body = Some(first);
+            let mut body = first;
             let mut doubted = None;
             let mut attempt = 0;
             let (bytes, checksum) = loop {
@@ -139,10 +151,14 @@ impl Transfer<'_> {
                 }
                 self.pause(attempt, 0, &reason).await;
             };
+            let Fitted {
+                properties,
+                left_out,
+            } = self.fitted(MarkedBytes::Checksum(checksum));
             let put = self.backup.put(
                 self.backup_key,
                 bytes,
-                &self.properties,
+                &properties,
                 &self.condition,
                 checksum,
             );
@@ -150,6 +166,7 @@ impl Transfer<'_> {
                 etag: put.await.map_err(Stop::of_write)?,
                 checksum,
                 bytes: self.state.size,
+                left_out,
             })
         };
         timeout_at(self.deadline, write)

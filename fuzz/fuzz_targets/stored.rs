@@ -9,7 +9,7 @@ use hookwork_fuzz::domain::inbox::{Attempt, Filter, rows};
 use hookwork_fuzz::domain::job::Job;
 use hookwork_fuzz::domain::json::field;
 use hookwork_fuzz::domain::ledger::Ledger;
-use hookwork_fuzz::domain::object::Mark;
+use hookwork_fuzz::domain::mark::Mark;
 use hookwork_fuzz::domain::record::Record;
 use hookwork_fuzz::domain::trace::Trace;
 use libfuzzer_sys::fuzz_target;

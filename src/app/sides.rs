@@ -72,7 +72,7 @@ impl Sides<'_> {
         let seen: Vec<_> = looks.buffered(LOOKS_AT_A_TIME.get()).collect().await;
         let whose = seen.into_iter().map(|(key, seen)| {
             let whose = match seen {
-                Ok(BackupState::Present { mark, .. }) => match mark {
+                Ok(BackupState::Present(copy)) => match copy.mark() {
                     Some(mark) if mark.origin == origin => Whose::Ours,
                     _ => Whose::Foreign,
                 },

@@ -56,6 +56,21 @@ impl ObjectBody {
         }
     }
 
+    /// Reads all of it and keeps nothing but its checksum.
+    ///
+    /// # Errors
+    /// As [`Self::collect`].
+    pub async fn checksum(self) -> Result<Crc64, String> {
+        let (stream, sent) = self.into_request();
+        let mut body = stream.into_inner();
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        {
+            frame.map_err(|e| e.to_string())?;
+        }
+        sent.get()
+            .unwrap_or_else(|| Ok(Running::default().finish()))
+    }
+
     /// The body of a request that carries these bytes on as they arrive, and where their checksum will be once they all did.
     pub(super) fn into_request(self) -> (ByteStream, SentChecksum) {
         let sent = SentChecksum::default();

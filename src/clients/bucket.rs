@@ -8,12 +8,13 @@ use super::body::Pieces;
 use super::error::{CallError, Kind};
 use super::object::{metadata, seen_by_head, tagging};
 use crate::domain::checksum::Crc64;
+use crate::domain::mark::MarkedBytes;
 use crate::domain::object::{ETag, Properties};
-use crate::domain::reconcile::{BackupState, Condition};
+use crate::domain::reconcile::{BackupObject, BackupState, Condition};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
+use aws_sdk_s3::types::{ChecksumMode, MetadataDirective, Tag, Tagging, TaggingDirective};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
@@ -50,6 +51,12 @@ impl Bucket {
         format!("{}/{key}", self.name)
     }
 
+    /// An error as of a store that refuses a call for this cause.
+    #[must_use]
+    pub fn refusal(&self, operation: &'static str, key: &str, cause: &str) -> CallError {
+        CallError::new(Kind::Refused, operation, self.place(key), cause)
+    }
+
     pub(super) fn bad_answer(&self, operation: &'static str, key: &str, cause: &str) -> CallError {
         CallError::new(Kind::BadAnswer, operation, self.place(key), cause)
     }
@@ -64,6 +71,7 @@ impl Bucket {
             .head_object()
             .bucket(&self.name)
             .key(sayable(key))
+            .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await
         {
@@ -80,18 +88,54 @@ impl Bucket {
         };
         let seen = seen_by_head(&answer)
             .ok_or_else(|| self.bad_answer("HeadObject", key, "no ETag or no Content-Length"))?;
-        let (etag, size, mut properties) = seen;
-        if properties.mark().is_none() {
-            properties.tags = match self.tags(key).await {
-                Err(e) if matches!(e.kind, Kind::NoSuchKey | Kind::NotFound) => BTreeMap::new(),
-                tags => tags?,
-            };
+        let mut copy = seen;
+        // The mark may be in a tag; so is the seal of a copy that went over in parts.
+        let mark = copy.mark();
+        if mark.is_none_or(|mark| mark.bytes == MarkedBytes::Sealed) {
+            self.read_tags(key, &mut copy).await?;
         }
-        Ok(BackupState::Present {
-            etag,
-            size,
-            mark: properties.mark(),
-        })
+        Ok(BackupState::Present(copy))
+    }
+
+    /// Adds the tags to an object of the backup; a store that has none leaves it as it is.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub async fn read_tags(&self, key: &str, copy: &mut BackupObject) -> Result<(), CallError> {
+        match self.stored_tags(key).await {
+            Err(e) if matches!(e.kind, Kind::NoSuchKey | Kind::NotFound) => Ok(()),
+            Err(e) => Err(e),
+            Ok(tags) => {
+                copy.tags_read = tags.is_some();
+                copy.properties.tags = tags.unwrap_or_default();
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts tags on an object, in place of those that it has; on this version of it, where the store told one.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub async fn tag(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
+        let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+        let tags: Result<Vec<_>, _> = tags.iter().map(tag).collect();
+        let set = tags.and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
+        let set = set.map_err(|e| self.bad_answer("PutObjectTagging", key, &e.to_string()))?;
+        let put = self
+            .client
+            .put_object_tagging()
+            .bucket(&self.name)
+            .key(sayable(key))
+            .set_version_id(version.map(ToOwned::to_owned))
+            .tagging(set);
+        let sent = put.send().await.map(drop);
+        sent.map_err(|e| CallError::of("PutObjectTagging", &self.place(key), &e))
     }
 
     /// Writes a small object, if the condition holds. Returns the store's name for it, which some leave out.

@@ -4,10 +4,12 @@ use super::blank::sayable;
 use super::body::ObjectBody;
 use super::bucket::Bucket;
 use super::error::{CallError, Kind};
-use super::object::{content_range, state_of_get};
+use super::object::{content_range, seen_by_head, state_of_get};
+use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, ObjectState};
 use crate::domain::reconcile::NoSuchKey;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::types::ChecksumMode;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -169,11 +171,33 @@ impl Bucket {
         ))
     }
 
+    /// The CRC64NVME that the store keeps of all bytes of this generation of an object; none where it keeps none, or does not say.
+    pub async fn told_checksum(&self, key: &str, etag: &ETag) -> Option<Crc64> {
+        let head = self.client.head_object().bucket(&self.name);
+        let head = head
+            .key(sayable(key))
+            .if_match(etag.quoted())
+            .checksum_mode(ChecksumMode::Enabled);
+        let told = seen_by_head(&head.send().await.ok()?)?;
+        told.checksum.filter(|_| told.etag == *etag)
+    }
+
     /// The object's tags.
     ///
     /// # Errors
     /// The store refused or did not answer. A store without tags has none.
     pub async fn tags(&self, key: &str) -> Result<BTreeMap<String, String>, CallError> {
+        self.stored_tags(key).await.map(Option::unwrap_or_default)
+    }
+
+    /// The object's tags; none of a store that does not know tags.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub(super) async fn stored_tags(
+        &self,
+        key: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, CallError> {
         let answer = self
             .client
             .get_object_tagging()
@@ -182,16 +206,15 @@ impl Bucket {
             .send()
             .await;
         match answer {
-            Ok(answer) => Ok(answer
-                .tag_set
-                .into_iter()
-                .map(|tag| (tag.key, tag.value))
-                .collect()),
+            Ok(answer) => {
+                let tags = answer.tag_set.into_iter().map(|tag| (tag.key, tag.value));
+                Ok(Some(tags.collect()))
+            }
             Err(e)
                 if e.raw_response()
                     .is_some_and(|response| response.status().as_u16() == 501) =>
             {
-                Ok(BTreeMap::new())
+                Ok(None)
             }
             Err(e) => Err(CallError::of("GetObjectTagging", &self.place(key), &e)),
         }

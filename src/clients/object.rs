@@ -1,8 +1,11 @@
 //! Between the SDK's shapes of an object's properties and ours.
 
+use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, ObjectState, Properties};
+use crate::domain::reconcile::BackupObject;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::ChecksumType;
 use std::collections::{BTreeMap, HashMap};
 
 /// The properties in the headers of a GET's or a HEAD's answer, without tags.
@@ -70,13 +73,24 @@ pub(super) fn state_of_get(answer: &GetObjectOutput, size: u64) -> Option<Object
     })
 }
 
-/// ETag, size and properties that a HEAD's answer tells.
-pub(super) fn seen_by_head(answer: &HeadObjectOutput) -> Option<(ETag, u64, Properties)> {
-    Some((
-        ETag::new(answer.e_tag()?),
-        u64::try_from(answer.content_length()?).ok()?,
-        properties!(answer),
-    ))
+/// An object of the backup as a HEAD's answer tells it. Only a checksum of the whole object counts, not one of the checksums of its
+/// parts.
+pub(super) fn seen_by_head(answer: &HeadObjectOutput) -> Option<BackupObject> {
+    let whole = answer
+        .checksum_type()
+        .is_none_or(|kind| *kind == ChecksumType::FullObject);
+    let checksum = answer.checksum_crc64_nvme().filter(|_| whole);
+    Some(BackupObject {
+        etag: ETag::new(answer.e_tag()?),
+        size: u64::try_from(answer.content_length()?).ok()?,
+        last_modified: answer.last_modified().map(|time| time.secs()),
+        checksum: checksum.and_then(Crc64::parse),
+        properties: properties!(answer),
+        tags_read: false,
+        tag_count: answer
+            .tag_count()
+            .and_then(|count| usize::try_from(count).ok()),
+    })
 }
 
 /// First byte, last byte and total of a Content-Range, `bytes 0-9/100`.

@@ -77,6 +77,16 @@ pub struct Completed {
     pub etag: Option<ETag>,
     /// Checksum of all its bytes.
     pub checksum: Crc64,
+    /// The backup's name for this version of the object.
+    pub version: Option<String>,
+}
+
+/// Checksum of all the bytes of parts in order, as they were read.
+#[must_use]
+pub fn whole_checksum(parts: &[StoredPart]) -> Crc64 {
+    parts.iter().fold(Crc64::of(&[]), |whole, part| {
+        whole.followed_by(part.checksum, part.length)
+    })
 }
 
 impl Upload {
@@ -170,9 +180,7 @@ impl Upload {
         parts: &[StoredPart],
         condition: &Condition,
     ) -> Result<Completed, CallError> {
-        let checksum = parts.iter().fold(Crc64::of(&[]), |whole, part| {
-            whole.followed_by(part.checksum, part.length)
-        });
+        let checksum = whole_checksum(parts);
         let size: u64 = parts.iter().map(|part| part.length).sum();
         let completed = parts.iter().map(|part| {
             let number = i32::try_from(part.number).expect("at most 10,000 parts");
@@ -208,6 +216,7 @@ impl Upload {
             Ok(answer) => Ok(Completed {
                 etag: answer.e_tag().map(ETag::new),
                 checksum,
+                version: answer.version_id,
             }),
             Err(e) => Err(CallError::of("CompleteMultipartUpload", &self.place(), &e)),
         }

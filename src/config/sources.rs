@@ -1,10 +1,12 @@
 //! The `SOURCES` setting: what is wrong with each definition, and with all of them together.
 
+use crate::domain::event::bucket_of;
 use crate::domain::secrets::INBOX;
 use crate::domain::source::{Source, is_source_name};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
+use url::Url;
 
 /// Reads `SOURCES`, as far as it can be read; every problem is added to `problems`.
 pub(super) fn read_sources(json: &str, problems: &mut Vec<String>) -> BTreeMap<String, Source> {
@@ -89,6 +91,51 @@ fn shared_paths(sources: &BTreeMap<String, Source>) -> Vec<String> {
                 .map(|other| format!("SOURCES: {other} and {name} have the same path {path}"))
         })
         .collect()
+}
+
+/// Origin buckets that are the backup or the state bucket itself, as far as the settings show it. `store` is the endpoint of these two;
+/// AWS's own where there is none.
+pub(super) fn own_buckets(
+    sources: &BTreeMap<String, Source>,
+    store: Option<&str>,
+    backup: Option<&str>,
+    state: Option<&str>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, source) in sources {
+        let Source::S3(source) = source else { continue };
+        if !is_same_store(&source.endpoint, store) {
+            continue;
+        }
+        for origin in source.buckets.keys() {
+            let bucket = Some(bucket_of(origin));
+            if bucket == backup {
+                problems.push(format!(
+                    "SOURCES: {name}: {origin} is BACKUP_BUCKET: a bucket is not its own backup"
+                ));
+            } else if bucket == state {
+                problems.push(format!("SOURCES: {name}: {origin} is STATE_BUCKET: our own files would be mirrored, and each copy writes more of them"));
+            }
+        }
+    }
+    problems
+}
+
+/// Whether two endpoints are one store: AWS's names of S3 all are, whatever their region, and others are compared without what means the
+/// same.
+fn is_same_store(endpoint: &str, store: Option<&str>) -> bool {
+    let place = |endpoint: &str| {
+        let url = Url::parse(endpoint).ok()?;
+        let host = url.host_str()?.trim_end_matches('.').to_owned();
+        let amazon = host.ends_with("amazonaws.com") || host.ends_with("amazonaws.com.cn");
+        Some(if amazon {
+            ("amazonaws".to_owned(), None)
+        } else {
+            (host, url.port_or_known_default())
+        })
+    };
+    let store = store.unwrap_or("https://s3.amazonaws.com");
+    place(endpoint).is_some_and(|found| Some(found) == place(store))
 }
 
 /// Two origins whose keys could meet in the backup would overwrite each other there.

@@ -7,7 +7,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use std::fmt;
 
 /// CRC64NVME (S3's name for CRC-64/NVME) of some bytes: what S3 checks a whole object against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Crc64(u64);
 
 impl Crc64 {

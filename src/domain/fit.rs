@@ -1,7 +1,8 @@
 //! What S3 takes beside an object's bytes. What it does not take is left out by name, so that the rest is mirrored all the
 //! same: a copy without one of its tags is worth more than no copy.
 
-use super::object::{Mark, Properties};
+use super::mark::{Mark, MarkedBytes, Seal};
+use super::object::Properties;
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -22,7 +23,7 @@ const NAME_SHOWN: usize = 64;
 const NAMES_SHOWN: usize = 20;
 
 /// The storage classes that S3 writes new objects in.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "S3's own names")]
 pub enum StorageClass {
@@ -68,6 +69,8 @@ pub struct Fitted {
 /// that the same properties always fit the same way.
 #[must_use]
 pub fn fit(origin: &Properties, mark: &Mark, class: Option<StorageClass>) -> Fitted {
+    // A seal comes as one more tag, once the bytes have passed.
+    let tags_max = TAGS_MAX - usize::from(mark.bytes == MarkedBytes::Sealed);
     let mark = mark.to_string();
     let mut room = HEADERS_MAX.saturating_sub(header_cost("x-amz-meta-", Mark::NAME, &mark));
     let mut takes = |cost: usize| {
@@ -93,8 +96,9 @@ pub fn fit(origin: &Properties, mark: &Mark, class: Option<StorageClass>) -> Fit
     }
 
     let mut bytes = 0;
-    // What bears the mark's name is another copy's mark, of which this one takes the place.
-    let unmarked = |(name, _): &(&String, &String)| name.as_str() != Mark::NAME;
+    // What bears these names is another copy's, of which ours takes the place.
+    let unmarked =
+        |(name, _): &(&String, &String)| ![Mark::NAME, Seal::NAME].contains(&name.as_str());
     for (name, value) in origin.metadata.iter().filter(unmarked) {
         let value = mail_safe(value);
         let fits = is_token(name) && bytes + name.len() + value.len() <= METADATA_MAX;
@@ -107,7 +111,7 @@ pub fn fit(origin: &Properties, mark: &Mark, class: Option<StorageClass>) -> Fit
     }
 
     for (key, value) in origin.tags.iter().filter(unmarked) {
-        let fits = fitted.tags.len() < TAGS_MAX && is_tag(key, value);
+        let fits = fitted.tags.len() < tags_max && is_tag(key, value);
         if fits && takes(tag_cost(key) + tag_cost(value) + 2) {
             fitted.tags.insert(key.clone(), value.clone());
         } else {
@@ -118,7 +122,7 @@ pub fn fit(origin: &Properties, mark: &Mark, class: Option<StorageClass>) -> Fit
     if bytes + Mark::NAME.len() + mark.len() <= METADATA_MAX {
         fitted.metadata.insert(Mark::NAME.to_owned(), mark);
     } else {
-        if fitted.tags.len() == TAGS_MAX
+        if fitted.tags.len() == tags_max
             && let Some((key, _)) = fitted.tags.pop_last()
         {
             left_out.tell("tag", &key);

@@ -1,6 +1,7 @@
 //! What fits, what is spelled anew, and what is left out by which name.
 
 use super::*;
+use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, ObjectState};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ fn mark_of(properties: &Properties) -> Mark {
             last_modified: 1,
             properties: properties.clone(),
         },
+        MarkedBytes::Checksum(Crc64::of(&[])),
     )
 }
 

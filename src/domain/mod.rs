@@ -19,6 +19,7 @@ pub mod instant;
 pub mod job;
 pub mod json;
 pub mod ledger;
+pub mod mark;
 pub mod notice;
 #[cfg(feature = "dev")]
 pub mod notification;

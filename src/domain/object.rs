@@ -10,7 +10,7 @@ use std::fmt;
 /// An entity tag, without its quotes. It compares for equality only: of a multipart object it is not a hash, and it does
 /// not change with the metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ETag(String);
+pub struct ETag(pub(super) String);
 
 impl ETag {
     /// Takes the header's value, quoted or not.
@@ -69,17 +69,6 @@ pub struct Properties {
 /// S3's longest key, in bytes.
 pub const KEY_MAX: usize = 1024;
 
-impl Properties {
-    /// The mark, if these are the properties of one of our copies.
-    #[must_use]
-    pub fn mark(&self) -> Option<Mark> {
-        self.metadata
-            .get(Mark::NAME)
-            .or_else(|| self.tags.get(Mark::NAME))
-            .and_then(|value| Mark::parse(value))
-    }
-}
-
 /// One state that an object had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectState {
@@ -121,12 +110,9 @@ impl ObjectState {
     }
 }
 
-/// An ETag up to this length stands in a mark as it is.
-const ETAG_MAX: usize = 64;
-
 /// A state in 32 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint(String);
+pub struct Fingerprint(pub(super) String);
 
 impl Fingerprint {
     /// Reads what [`Display`](fmt::Display) writes.
@@ -139,63 +125,6 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// What a copy says of itself: which origin bucket it came from, and which state of the object it is. It makes a copy
-/// ours: only a marked object is ever deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// The origin bucket: `<source>/<bucket as the allow-list spells it>`. Without the source, a bucket of the same name in
-    /// another store could pass for it.
-    pub origin: String,
-    /// The origin's ETag: whether its bytes changed since.
-    pub etag: ETag,
-    /// The whole state: whether anything changed since.
-    pub fingerprint: Fingerprint,
-}
-
-impl Mark {
-    /// Name of the metadata field, or of the tag.
-    pub const NAME: &'static str = "hookwork-mark";
-
-    /// The mark of a copy of `state`.
-    #[must_use]
-    pub fn of(origin: &str, state: &ObjectState) -> Self {
-        let etag = &state.etag.0;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.+=/".contains(&b);
-        // Stores write hashes. What else one writes might be longer than a tag, or shift the fields.
-        let etag = if etag.len() <= ETAG_MAX && etag.bytes().all(plain) {
-            etag.clone()
-        } else {
-            hex(&Sha256::digest(etag)[..16])
-        };
-        Self {
-            origin: origin.to_owned(),
-            etag: ETag(etag),
-            fingerprint: state.fingerprint(),
-        }
-    }
-
-    /// Reads `1:<fingerprint>:<etag>:<origin>`; anything else is not a mark.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.splitn(4, ':');
-        (fields.next()? == "1").then_some(())?;
-        let fingerprint = Fingerprint(fields.next()?.to_owned());
-        let etag = ETag::new(fields.next()?);
-        Some(Self {
-            origin: fields.next()?.to_owned(),
-            etag,
-            fingerprint,
-        })
-    }
-}
-
-impl fmt::Display for Mark {
-    /// Only characters that both a header and a tag take.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1:{}:{}:{}", self.fingerprint, self.etag, self.origin)
     }
 }
 
@@ -238,39 +167,5 @@ mod tests {
                 assert_eq!(a.fingerprint() == b.fingerprint(), i == j, "{i} {j}");
             }
         }
-    }
-
-    #[test]
-    fn a_mark_reads_back() {
-        let mark = Mark::of("mcs1/bucket", &state());
-        assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
-        assert_eq!(Mark::parse("something else"), None);
-        assert_eq!(Mark::parse("2:a:b:c"), None);
-    }
-
-    #[test]
-    fn a_mark_takes_any_etag() {
-        let long = "a".repeat(500);
-        let mut marks = Vec::new();
-        for etag in [
-            "a:b",
-            "a_b",
-            "",
-            "\u{e9}",
-            "\u{e8}",
-            "a*b",
-            &long,
-            &long[1..],
-        ] {
-            let mut state = state();
-            state.etag = ETag::new(etag);
-            let mark = Mark::of("mcs1/bucket", &state);
-            assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
-            assert!(mark.to_string().len() < 130);
-            marks.push(mark.etag.0);
-        }
-        marks.sort();
-        marks.dedup();
-        assert_eq!(marks.len(), 8, "and keeps them apart: {marks:?}");
     }
 }

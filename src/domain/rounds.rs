@@ -4,8 +4,9 @@
 //! Each step holds what may follow it, and nothing else does: no write without a look, no end without the look after it.
 
 use super::job::Outcome;
-use super::object::{ETag, Fingerprint, Mark, ObjectState, Properties};
-use super::reconcile::{Action, BackupState, Condition, Deletes, OriginState, decide};
+use super::mark::Mark;
+use super::object::{ETag, Fingerprint, ObjectState, Properties};
+use super::reconcile::{Action, BackupState, Condition, OriginState, Rules, decide};
 use std::time::Duration;
 
 /// How often a reconcile looks and decides before it gives up, because something moves under it each time.
@@ -31,8 +32,19 @@ pub enum Step<'a> {
         /// Why nothing was, where the backup has something that was left.
         left: Option<&'static str>,
     },
+    /// The backup is left as it is, since what would have to be done is not ours to do.
+    Refused(Refusal),
     /// Something moved in every round: another attempt may mend it.
     Contended,
+}
+
+/// Why a backup is left as it is, which no other attempt mends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Under the key are other bytes, which are no copy of this origin's.
+    Foreign,
+    /// Origin and backup show one and the same object.
+    SameObject,
 }
 
 /// A change of the backup.
@@ -42,8 +54,6 @@ pub enum Write {
     Copy {
         /// The state as the origin has it.
         state: ObjectState,
-        /// What the copy says of itself.
-        mark: Mark,
         /// What must still hold of the backup.
         condition: Condition,
     },
@@ -78,8 +88,7 @@ pub enum Failure<E> {
 /// What all rounds share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Rounds<'a> {
-    origin: &'a str,
-    deletes: Deletes,
+    rules: Rules<'a>,
     round: u32,
     /// Whether the store is known to refuse a copy in place.
     refuses_in_place: bool,
@@ -109,12 +118,11 @@ pub struct LookAgain<'a> {
     seen: Option<Fingerprint>,
 }
 
-/// Begins a reconcile. `origin` is the origin bucket as a mark names it.
+/// Begins a reconcile by these rules.
 #[must_use]
-pub fn begin(origin: &str, deletes: Deletes) -> Step<'_> {
+pub fn begin(rules: Rules<'_>) -> Step<'_> {
     Step::Look(Look(Rounds {
-        origin,
-        deletes,
+        rules,
         round: 0,
         refuses_in_place: false,
         outcome: Outcome::Unchanged,
@@ -150,26 +158,25 @@ impl<'a> Look<'a> {
     #[must_use]
     pub fn looked(self, seen: OriginState, backup: &BackupState) -> Step<'a> {
         let Self(rounds) = self;
-        let action = match decide(rounds.origin, rounds.deletes, &seen, backup) {
-            Action::Adopt(etag) if rounds.refuses_in_place => {
+        let action = match decide(&rounds.rules, &seen, backup) {
+            Action::Adopt { etag, .. } if rounds.refuses_in_place => {
                 Action::Copy(Condition::Unchanged(etag))
             }
             action => action,
         };
         let (write, outcome) = match (action, &seen) {
-            (Action::Copy(condition), OriginState::Present(state)) => (
+            (Action::Copy(condition), OriginState::Present(state, _)) => (
                 Write::Copy {
                     state: state.clone(),
-                    mark: Mark::of(rounds.origin, state),
                     condition,
                 },
                 Outcome::Copied,
             ),
-            (Action::Adopt(etag), OriginState::Present(state)) => (
+            (Action::Adopt { etag, bytes }, OriginState::Present(state, _)) => (
                 Write::Adopt {
                     etag,
                     properties: state.properties.clone(),
-                    mark: Mark::of(rounds.origin, state),
+                    mark: Mark::of(rounds.rules.origin, state, bytes),
                 },
                 Outcome::Copied,
             ),
@@ -181,8 +188,14 @@ impl<'a> Look<'a> {
                 return rounds.ended(Some("not marked as a copy of this origin"));
             }
             (Action::LeaveKept, _) => return rounds.ended(Some("deletes: keep")),
-            (Action::Copy(_) | Action::Adopt(_), OriginState::Absent(_))
-            | (Action::Delete(_), OriginState::Present(_)) => {
+            (Action::LeaveReplica, _) => {
+                let outcome = Outcome::Ignored;
+                return Rounds { outcome, ..rounds }.ended(Some("a copy that hookwork made"));
+            }
+            (Action::RefuseForeign, _) => return Step::Refused(Refusal::Foreign),
+            (Action::RefuseSame, _) => return Step::Refused(Refusal::SameObject),
+            (Action::Copy(_) | Action::Adopt { .. }, OriginState::Absent(_))
+            | (Action::Delete(_), OriginState::Present(..)) => {
                 unreachable!("what is there is copied, what is not is removed")
             }
         };
@@ -253,15 +266,23 @@ fn fingerprint(seen: &OriginState) -> Option<Fingerprint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::reconcile::{Absence, NoSuchKey, NotListed};
+    use crate::domain::reconcile::{Absence, BackupObject, NoSuchKey, NotListed};
 
     fn here(etag: &str) -> OriginState {
-        OriginState::Present(ObjectState {
+        let state = ObjectState {
             etag: ETag::new(etag),
             size: 3,
             last_modified: 1,
             properties: Properties::default(),
-        })
+        };
+        OriginState::Present(state, None)
+    }
+
+    fn rules() -> Rules<'static> {
+        Rules {
+            origin: "b",
+            ..Rules::default()
+        }
     }
 
     fn gone() -> OriginState {
@@ -270,11 +291,15 @@ mod tests {
 
     /// An object that is nobody's copy.
     fn plain(etag: &str) -> BackupState {
-        BackupState::Present {
+        BackupState::Present(BackupObject {
             etag: ETag::new(etag),
             size: 3,
-            mark: None,
-        }
+            last_modified: None,
+            checksum: None,
+            properties: Properties::default(),
+            tags_read: true,
+            tag_count: None,
+        })
     }
 
     fn looked<'a>(step: Step<'a>, seen: OriginState, backup: &BackupState) -> (Write, Writing<'a>) {
@@ -293,7 +318,7 @@ mod tests {
 
     #[test]
     fn ends_only_after_a_look_that_finds_the_origin_as_it_was() {
-        let step = begin("b", Deletes::Mirror);
+        let step = begin(rules());
         let (write, writing) = looked(step, here("1"), &BackupState::Absent);
         assert!(matches!(
             &write,
@@ -321,7 +346,7 @@ mod tests {
 
     #[test]
     fn starts_over_only_where_nothing_was_written() {
-        let write = || looked(begin("b", Deletes::Mirror), here("1"), &BackupState::Absent).1;
+        let write = || looked(begin(rules()), here("1"), &BackupState::Absent).1;
         assert!(matches!(
             written(write(), Err(Failure::Nothing)),
             Step::Look(_)
@@ -338,7 +363,7 @@ mod tests {
 
     #[test]
     fn copies_where_the_store_refuses_to_copy_in_place() {
-        let (write, writing) = looked(begin("b", Deletes::Mirror), here("1"), &plain("1"));
+        let (write, writing) = looked(begin(rules()), here("1"), &plain("1"));
         assert!(matches!(write, Write::Adopt { .. }));
         let step = written(writing, Err(Failure::Refused("501")));
         let (write, _) = looked(step, here("1"), &plain("1"));
@@ -349,7 +374,7 @@ mod tests {
 
     #[test]
     fn gives_up_after_six_rounds() {
-        let mut step = begin("b", Deletes::Mirror);
+        let mut step = begin(rules());
         for round in 0..ROUNDS {
             let (_, writing) = looked(step, here("1"), &BackupState::Absent);
             step = written(writing, Err(Failure::Nothing));

@@ -2,11 +2,12 @@
 //! the shipped machine. A mutant lacks one rule, here and nowhere else.
 
 use super::world::{
-    Change, Cond, Name, ORIGIN, Obj, Open, Phase, Request, Sight, Stage, Worker, World,
+    Change, Cond, Marked, Name, ORIGIN, Obj, Open, Phase, Request, Says, Sight, Stage, Stored,
+    Worker, World, checksum,
 };
 use super::{Mutant, Proof};
 use crate::domain::reconcile::{
-    Absence, BackupState, Condition, Deletes, NoSuchKey, NotListed, OriginState,
+    Absence, BackupState, Condition, Foreign, NoSuchKey, NotListed, OriginState, Rules, wants_bytes,
 };
 use crate::domain::rounds::{Failure, Look, Step, Write, Writing, begin};
 
@@ -44,7 +45,53 @@ impl Proof {
     }
 
     fn seen(&self, sight: Option<Obj>) -> OriginState {
-        sight.map_or_else(absent, |of| OriginState::Present(self.view(of).state()))
+        sight.map_or_else(absent, |of| {
+            OriginState::Present(self.view(of).state(), None)
+        })
+    }
+
+    fn rules(&self) -> Rules<'static> {
+        let foreign = if self.overwrites || self.is(Mutant::OverwritesForeign) {
+            Foreign::Overwrite
+        } else {
+            Foreign::Refuse
+        };
+        Rules {
+            origin: ORIGIN,
+            foreign,
+            ..Rules::default()
+        }
+    }
+
+    /// What a look shows of the backup; a mutant is blind to something.
+    fn shown(&self, mut stored: Stored, gone: bool) -> BackupState {
+        let of = Obj {
+            bytes: 0,
+            meta: 0,
+            second: 0,
+        };
+        if self.is(Mutant::DeletesUnmarked) && gone {
+            let (ours, says) = (true, Says::Mark(stored.bytes));
+            stored.mark = stored.mark.or(Some(Marked { of, ours, says }));
+        }
+        if self.is(Mutant::OverwritesAnothers) {
+            stored.mark = stored.mark.filter(|mark| mark.ours);
+        }
+        if let Some(mark) = &mut stored.mark {
+            if self.is(Mutant::NoProperties) {
+                stored.meta = mark.of.meta;
+            }
+            if self.is(Mutant::TrustsWithoutSeal) && mark.says == Says::Seal(None) {
+                mark.says = Says::Seal(Some(stored.bytes));
+            }
+        }
+        let mut state = stored.state(|of| self.view(of));
+        if let BackupState::Present(copy) = &mut state
+            && self.is(Mutant::NoChecksum)
+        {
+            copy.checksum = None;
+        }
+        state
     }
 
     pub(super) fn start(&self, world: &mut World) {
@@ -52,7 +99,7 @@ impl Proof {
         world.next_name = Name(name.0 + 1);
         world.told = true;
         let at = world.workers.len();
-        let Step::Look(machine) = begin(ORIGIN, Deletes::Mirror) else {
+        let Step::Look(machine) = begin(self.rules()) else {
             unreachable!("a reconcile begins with a look")
         };
         let phase = looking(world, machine);
@@ -77,33 +124,37 @@ impl Proof {
         };
         let Some(backup) = backup else { return };
         let state = match backup {
-            Some(stored) => {
-                let mut shown = stored;
-                if self.is(Mutant::DeletesUnmarked) && sight.is_none() {
-                    shown.mark = shown.mark.or(Some(Obj {
-                        bytes: 0,
-                        meta: 0,
-                        second: 0,
-                    }));
-                }
-                shown.state(self.multipart(), |of| self.view(of))
-            }
+            Some(stored) => self.shown(stored, sight.is_none()),
             None => BackupState::Absent,
         };
-        let step = machine.looked(self.seen(sight), &state);
+        let mut seen = self.seen(sight);
+        // The look has opened all of a small object's bytes.
+        let at_hand = !self.multipart() && !self.is(Mutant::AdoptsByETag);
+        if at_hand
+            && wants_bytes(&self.rules(), &seen, &state)
+            && let (OriginState::Present(_, read), Some(of)) = (&mut seen, sight)
+        {
+            *read = Some(checksum([of.bytes; 2]));
+        }
+        let step = machine.looked(seen, &state);
         let Step::Write(write, machine) = step else {
             return self.follow(world, at, step);
         };
         let saw = backup.map(|stored| stored.bytes);
+        let unchanged = backup.map_or(Cond::Absent, |stored| Cond::Is(stored.tag()));
         let (change, cond, lax) = match (write, sight) {
             (Write::Copy { condition, .. }, Some(of)) => match condition {
                 Condition::Absent => (Change::Put(of), Cond::Absent, Mutant::NoConditionOnCreate),
-                Condition::Unchanged(_) => (Change::Put(of), is(saw), Mutant::NoConditionOnReplace),
+                Condition::Unchanged(_) => {
+                    (Change::Put(of), unchanged, Mutant::NoConditionOnReplace)
+                }
             },
             (Write::Adopt { .. }, Some(of)) => {
-                (Change::Adopt(of), is(saw), Mutant::NoConditionInPlace)
+                (Change::Adopt(of), unchanged, Mutant::NoConditionInPlace)
             }
-            (Write::Delete { .. }, None) => (Change::Delete, is(saw), Mutant::NoConditionOnDelete),
+            (Write::Delete { .. }, None) => {
+                (Change::Delete, unchanged, Mutant::NoConditionOnDelete)
+            }
             (write, sight) => unreachable!("{write:?} {sight:?}"),
         };
         let cond = if self.is(lax) { Cond::Any } else { cond };
@@ -142,7 +193,7 @@ impl Proof {
                     origin: Sight::Not,
                 };
             }
-            Step::Ended { .. } => {
+            Step::Ended { .. } | Step::Refused(_) => {
                 world.workers.remove(at);
             }
             Step::Contended => {
@@ -181,7 +232,7 @@ impl Proof {
             phase => unreachable!("{phase:?}"),
         };
         let upload = match request.map(|request| request.change) {
-            Some(Change::Complete(id)) => Some(id),
+            Some(Change::Complete(id, _)) => Some(id),
             _ => None,
         };
         match (upload, answer) {
@@ -215,6 +266,27 @@ impl Proof {
                 Ok(step) => self.follow(world, at, step),
                 Err(()) => self.fail(world, at),
             }
+            return;
+        }
+        if let (Some(Change::Complete(_, of)), Answer::Done) =
+            (request.map(|request| request.change), answer)
+        {
+            let (ours, says) = (true, Says::Seal(None));
+            let copied = Stored {
+                bytes: [of.bytes; 2],
+                meta: of.meta,
+                mark: Some(Marked { of, ours, says }),
+            };
+            world.workers[at].phase = Phase::Sent {
+                machine,
+                request: Request {
+                    change: Change::Seal(copied),
+                    cond: Cond::Any,
+                    saw: None,
+                    proven: false,
+                },
+                noted: false,
+            };
             return;
         }
         self.went(world, at, machine, request, answer);
@@ -345,7 +417,7 @@ impl Proof {
                 world.workers[at].phase = Phase::Sent {
                     machine,
                     request: Request {
-                        change: Change::Complete(upload),
+                        change: Change::Complete(upload, of),
                         cond,
                         saw,
                         proven: false,
@@ -372,8 +444,4 @@ fn looking(world: &World, machine: Look<'static>) -> Phase {
         backup: None,
         proven: world.origin.is_none(),
     }
-}
-
-fn is(saw: Option<[u8; 2]>) -> Cond {
-    saw.map_or(Cond::Absent, Cond::Is)
 }

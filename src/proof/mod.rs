@@ -7,7 +7,7 @@ mod runs;
 mod world;
 
 use driver::Answer;
-use world::{Change, Name, Obj, Phase, Sight, World};
+use world::{Change, Name, Obj, Phase, Sight, TWIN, World};
 
 /// How bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,12 @@ enum Mutant {
     ComparesETagsOnly,
     FingerprintWithoutTime,
     DeletesUnmarked,
+    NoChecksum,
+    NoProperties,
+    TrustsWithoutSeal,
+    OverwritesForeign,
+    OverwritesAnothers,
+    AdoptsByETag,
     NoCopyInsteadOfInPlace,
     NoRedelivery,
     RedeliversTooSoon,
@@ -59,7 +65,20 @@ struct Proof {
     faults: u8,
     /// Objects that somebody else puts into the backup under the key.
     strangers: u8,
+    /// The rule `foreign` says `overwrite`.
+    overwrites: bool,
     refuses_in_place: bool,
+}
+
+/// What somebody else does to the key in the backup.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stranger {
+    /// Puts an object of his own.
+    Unmarked,
+    /// Puts other bytes and keeps the mark.
+    OtherBytes,
+    /// Changes the properties and keeps bytes and mark.
+    OtherProperties,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +105,7 @@ enum Action {
     LateWriteLands(usize),
     LateWriteNeverLands(usize),
     OriginBecomes(Option<Obj>, u8),
-    StrangerPuts,
+    StrangerPuts(Stranger),
 }
 
 impl Proof {
@@ -127,7 +146,7 @@ impl Proof {
                     calls.push(Call::WriteIsRefused);
                 } else {
                     calls.push(Call::WriteLands);
-                    if let Change::Complete(id) = request.change
+                    if let Change::Complete(id, _) = request.change
                         && world.completed & (1 << id) != 0
                     {
                         calls.push(Call::CompletionIsAnsweredAsBefore);
@@ -255,7 +274,7 @@ impl Proof {
                 world::Stage::LayDown(_) | world::Stage::Parts { noted: false, .. }
             ),
             Phase::Sent { request, noted, .. } => {
-                matches!(request.change, Change::Complete(_)) && !noted
+                matches!(request.change, Change::Complete(..)) && !noted
             }
             _ => false,
         };
@@ -283,8 +302,12 @@ impl Proof {
         for second in [second, second + 1] {
             match world.origin {
                 Some(now) => {
-                    all.push(of(3 - now.bytes, 0, second));
+                    all.push(of(if now.bytes == 2 { 1 } else { 2 }, 0, second));
                     all.push(of(now.bytes, 1 - now.meta, second));
+                    // Within one second nothing tells these from one another.
+                    if now.bytes == 1 && second > world.second && !self.multipart() {
+                        all.push(of(TWIN, 0, second));
+                    }
                 }
                 None => all.extend([of(1, 0, second), of(2, 0, second)]),
             }

@@ -1,13 +1,14 @@
 //! The proof as the model checker takes it: where it begins, what can happen next, what must always hold.
 
-use super::world::{Name, Obj, Phase, Sins, Stored, World};
-use super::{Action, Proof};
+use super::world::{Marked, Name, Obj, Phase, SPOILT, Sins, Stored, TWIN, World};
+use super::{Action, Proof, Stranger};
 use stateright::{Model, Property};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// Bytes that the origin never has.
 const STRANGE: Stored = Stored {
     bytes: [9, 9],
+    meta: 0,
     mark: None,
 };
 
@@ -21,25 +22,37 @@ impl Model for Proof {
             meta: 0,
             second: 0,
         };
-        let copy = |bytes| Stored {
+        let copy = |bytes| Stored::copy(old(bytes));
+        let plain = |bytes| Stored {
             bytes: [bytes; 2],
-            mark: Some(old(bytes)),
-        };
-        let plain = Stored {
-            bytes: [1; 2],
+            meta: 0,
             mark: None,
         };
+        let others = |bytes| {
+            let mut others = copy(bytes);
+            others.mark = others.mark.map(|mark| Marked {
+                ours: false,
+                ..mark
+            });
+            others
+        };
         let here = Some(old(1));
-        let starts = [
+        let mut starts = vec![
             (here, None),
             (here, Some(copy(1))),
             (here, Some(copy(2))),
-            (here, Some(plain)),
+            (here, Some(plain(1))),
             (here, Some(STRANGE)),
+            (here, Some(others(1))),
             (None, None),
             (None, Some(copy(1))),
-            (None, Some(plain)),
+            (None, Some(plain(1))),
+            (None, Some(others(1))),
         ];
+        // The bytes of a larger object are not at hand to be compared.
+        if !self.multipart() {
+            starts.push((here, Some(plain(TWIN))));
+        }
         let world = |(origin, backup)| World {
             origin,
             second: 0,
@@ -56,6 +69,7 @@ impl Model for Proof {
             changes: self.changes,
             faults: self.faults,
             strangers: self.strangers,
+            overwrites: self.overwrites,
             told: false,
             settled: false,
             lost_upload: false,
@@ -88,7 +102,11 @@ impl Model for Proof {
             actions.extend(self.changes(world).map(becomes));
         }
         if world.strangers > 0 {
-            actions.push(Action::StrangerPuts);
+            actions.push(Action::StrangerPuts(Stranger::Unmarked));
+            if world.backup.is_some_and(|stored| stored.mark.is_some()) {
+                let kept = [Stranger::OtherBytes, Stranger::OtherProperties];
+                actions.extend(kept.map(Action::StrangerPuts));
+            }
         }
     }
 
@@ -121,9 +139,19 @@ impl Model for Proof {
                     }
                 }
             }
-            Action::StrangerPuts => {
+            Action::StrangerPuts(stranger) => {
                 world.strangers -= 1;
-                world.backup = Some(STRANGE);
+                world.backup = match stranger {
+                    Stranger::Unmarked => Some(STRANGE),
+                    Stranger::OtherBytes => world.backup.map(|stored| Stored {
+                        bytes: STRANGE.bytes,
+                        ..stored
+                    }),
+                    Stranger::OtherProperties => world.backup.map(|stored| Stored {
+                        meta: SPOILT,
+                        ..stored
+                    }),
+                };
                 (world.told, world.settled) = (false, false);
             }
         }
@@ -151,7 +179,7 @@ impl Model for Proof {
                 !world.quiet() || !world.told || world.right()
             }),
             Property::always("stays right", |_, world: &World| !world.sins.regressed),
-            Property::always("never torn", |_, world: &World| world.whole()),
+            Property::always("never torn", |_, world: &World| !world.sins.torn),
             Property::always("deletes on proof", |_, world: &World| {
                 !world.sins.deleted_unproven
             }),
@@ -160,6 +188,9 @@ impl Model for Proof {
             }),
             Property::always("replaces only what it saw", |_, world: &World| {
                 !world.sins.replaced_unseen
+            }),
+            Property::always("overwrites nothing foreign", |_, world: &World| {
+                !world.sins.replaced_foreign
             }),
             Property::always("leaves no upload", |_, world: &World| {
                 let named = |id| world.ledger.is_some_and(|(upload, _)| upload == id);

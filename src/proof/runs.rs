@@ -1,7 +1,7 @@
 //! The runs: the rules as they are, and with one of them taken away at a time.
 
-use super::world::{Obj, Stored, World};
-use super::{Action, Call, Mutant, Proof, Way};
+use super::world::{Obj, Says, Stored, World};
+use super::{Action, Call, Mutant, Proof, Stranger, Way};
 use stateright::{Checker, HasDiscoveries, Model, Path};
 use std::fmt::Write as _;
 
@@ -13,6 +13,7 @@ const SMALL: Proof = Proof {
     changes: 1,
     faults: 1,
     strangers: 0,
+    overwrites: true,
     refuses_in_place: false,
 };
 
@@ -66,6 +67,36 @@ fn a_stranger_in_the_backup() {
             ..SMALL
         },
     );
+}
+
+#[test]
+fn a_stranger_among_the_parts() {
+    let way = Way::Parts;
+    hold(
+        "parts",
+        &Proof {
+            way,
+            strangers: 1,
+            faults: 0,
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn foreign_objects_that_are_refused() {
+    for way in [Way::Whole, Way::Parts] {
+        hold(
+            &format!("foreign refused, {way:?}"),
+            &Proof {
+                way,
+                overwrites: false,
+                strangers: 1,
+                faults: u8::from(way == Way::Whole),
+                ..SMALL
+            },
+        );
+    }
 }
 
 #[test]
@@ -145,6 +176,10 @@ fn every_rule_is_needed() {
         strangers: 1,
         ..SMALL
     };
+    let refused = Proof {
+        overwrites: false,
+        ..SMALL
+    };
     let completes = Proof {
         strangers: 1,
         ..parts.clone()
@@ -179,7 +214,18 @@ fn every_rule_is_needed() {
         (M::TrustsOneAnswer, &whole, "deletes on proof"),
         (M::TrustsOneAnswerAfterwards, &whole, "converges"),
         (M::ComparesETagsOnly, &whole, "converges"),
+        (M::FingerprintWithoutTime, &whole, "converges"),
         (M::DeletesUnmarked, &whole, "deletes nothing foreign"),
+        (M::NoChecksum, &stranger, "converges"),
+        (M::NoProperties, &stranger, "converges"),
+        (M::TrustsWithoutSeal, &completes, "converges"),
+        (M::OverwritesForeign, &refused, "overwrites nothing foreign"),
+        (
+            M::OverwritesAnothers,
+            &refused,
+            "overwrites nothing foreign",
+        ),
+        (M::AdoptsByETag, &whole, "never torn"),
         (
             M::NoCopyInsteadOfInPlace,
             &refuses,
@@ -230,13 +276,6 @@ fn without_a_queue_only_convergence_is_lost() {
     }
 }
 
-/// A rule that the theorem does not rest on: what it is for instead stands in `docs/proof.md`.
-#[test]
-fn the_time_in_the_fingerprint_is_not_needed_here() {
-    let mutant = Some(Mutant::FingerprintWithoutTime);
-    hold("fingerprint without time", &Proof { mutant, ..SMALL });
-}
-
 fn told(path: Path<World, Action>) -> String {
     let mut text = String::new();
     for (world, action) in path.into_vec() {
@@ -254,7 +293,15 @@ fn told(path: Path<World, Action>) -> String {
             Action::LateWriteLands(_) => writeln!(text, "  a late write lands"),
             Action::LateWriteNeverLands(_) => writeln!(text, "  a late write never lands"),
             Action::OriginBecomes(to, _) => writeln!(text, "  the origin becomes {}", object(to)),
-            Action::StrangerPuts => writeln!(text, "  somebody puts an object into the backup"),
+            Action::StrangerPuts(Stranger::Unmarked) => {
+                writeln!(text, "  somebody puts an object into the backup")
+            }
+            Action::StrangerPuts(Stranger::OtherBytes) => {
+                writeln!(text, "  somebody puts other bytes under the copy's mark")
+            }
+            Action::StrangerPuts(Stranger::OtherProperties) => {
+                writeln!(text, "  somebody changes the copy's properties")
+            }
         };
     }
     text
@@ -288,6 +335,7 @@ fn sides(world: &World) -> String {
         None => "absent".to_owned(),
         Some(Stored {
             bytes: [first, second],
+            meta,
             mark,
         }) => {
             let bytes = if first == second {
@@ -295,8 +343,19 @@ fn sides(world: &World) -> String {
             } else {
                 format!("{first}+{second}")
             };
-            let of = mark.map_or("unmarked".to_owned(), |of| {
-                format!("copy of {}", object(Some(of)))
+            let of = mark.map_or("unmarked".to_owned(), |mark| {
+                let whose = if mark.ours { "" } else { "another origin's " };
+                let sealed = if mark.says == Says::Seal(None) {
+                    ", not sealed"
+                } else {
+                    ""
+                };
+                let changed = if meta == mark.of.meta {
+                    ""
+                } else {
+                    ", other properties"
+                };
+                format!("{whose}copy of {}{sealed}{changed}", object(Some(mark.of)))
             });
             format!("bytes {bytes}, {of}")
         }

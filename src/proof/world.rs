@@ -1,13 +1,30 @@
 //! The world that a reconcile is proven in: one key, its origin, its backup, and every request that is still on its way.
 
-use crate::domain::object::{ETag, Mark, ObjectState, Properties};
-use crate::domain::reconcile::BackupState;
+use crate::domain::checksum::Crc64;
+use crate::domain::mark::{Mark, MarkedBytes, Seal};
+use crate::domain::object::{ETag, ObjectState, Properties};
+use crate::domain::reconcile::{BackupObject, BackupState};
 use crate::domain::rounds::{Look, LookAgain, Writing};
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 /// The origin bucket as marks name it.
 pub(super) const ORIGIN: &str = "o";
+/// Another origin bucket.
+const ANOTHER: &str = "p";
+
+/// Other bytes than the origin's first ones, with the same ETag.
+pub(super) const TWIN: u8 = 7;
+
+/// The ETag of these bytes in one piece.
+fn name(bytes: u8) -> u8 {
+    if bytes == TWIN { 1 } else { bytes }
+}
+
+/// The checksum of these bytes.
+pub(super) fn checksum(bytes: Bytes) -> Crc64 {
+    Crc64::of(&[bytes::Bytes::copy_from_slice(&bytes)])
+}
 
 /// One state that the origin has: which bytes, which metadata, which second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +38,7 @@ impl Obj {
     pub(super) fn state(self) -> ObjectState {
         let meta = ("m".to_owned(), self.meta.to_string());
         ObjectState {
-            etag: ETag::new(&format!("{0}{0}", self.bytes)),
+            etag: ETag::new(&format!("{0}{0}", name(self.bytes))),
             size: 3,
             last_modified: self.second.into(),
             properties: Properties {
@@ -35,41 +52,136 @@ impl Obj {
 /// The bytes of an object of two parts; in one piece both are of one state.
 pub(super) type Bytes = [u8; 2];
 
-/// What the backup has. A copy's mark tells its properties too: both were written at once.
+/// An ETag as a condition takes it: which bytes, and whether they went over in parts. Bytes of one ETag are told apart here (A5).
+pub(super) type Tag = (Bytes, bool);
+
+/// What a copy says of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Says {
+    /// In its mark.
+    Mark(Bytes),
+    /// In a tag that is written after the bytes.
+    Seal(Option<Bytes>),
+}
+
+/// What a copy says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Marked {
+    pub of: Obj,
+    pub ours: bool,
+    pub says: Says,
+}
+
+/// What the backup has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stored {
     pub bytes: Bytes,
-    pub mark: Option<Obj>,
+    /// Its properties, whatever the mark says.
+    pub meta: u8,
+    pub mark: Option<Marked>,
 }
 
 impl Stored {
-    /// As a look sees it. An ETag names bytes; of a multipart object it is another one than the origin's.
-    pub(super) fn state(self, multipart: bool, view: impl Fn(Obj) -> Obj) -> BackupState {
-        let prefix = if multipart && self.mark.is_some() {
-            "m"
-        } else {
-            ""
-        };
-        BackupState::Present {
-            etag: ETag::new(&format!("{prefix}{}{}", self.bytes[0], self.bytes[1])),
-            size: 3,
-            mark: self.mark.map(|of| Mark::of(ORIGIN, &view(of).state())),
+    /// A copy that this origin's mirror made in one piece.
+    pub(super) fn copy(of: Obj) -> Self {
+        let bytes = [of.bytes; 2];
+        let says = Says::Mark(bytes);
+        Self {
+            bytes,
+            meta: of.meta,
+            mark: Some(Marked {
+                of,
+                ours: true,
+                says,
+            }),
         }
     }
+
+    /// A copy of another origin's, or nobody's.
+    pub(super) fn is_foreign(self) -> bool {
+        self.mark.is_none_or(|mark| !mark.ours)
+    }
+
+    /// Whether it is foreign and nothing of this object's.
+    pub(super) fn is_refused(self, of: Obj) -> bool {
+        self.is_foreign() && (self.mark.is_some() || self.bytes != [of.bytes; 2])
+    }
+
+    /// Its ETag; that of a copy in parts is another one than the origin's.
+    pub(super) fn tag(self) -> Tag {
+        let parts = |mark: Marked| matches!(mark.says, Says::Seal(_));
+        (self.bytes, self.mark.is_some_and(parts))
+    }
+
+    /// The same without its seal.
+    fn unsealed(mut self) -> Self {
+        if let Some(Marked {
+            says: Says::Seal(seal),
+            ..
+        }) = &mut self.mark
+        {
+            *seal = None;
+        }
+        self
+    }
+
+    /// As a look sees it.
+    pub(super) fn state(self, view: impl Fn(Obj) -> Obj) -> BackupState {
+        let (bytes, parts) = self.tag();
+        let names = bytes.map(name);
+        let prefix = if parts { "m" } else { "" };
+        let mut properties = Properties {
+            metadata: [("m".to_owned(), self.meta.to_string())].into(),
+            ..Properties::default()
+        };
+        if let Some(mark) = self.mark {
+            let (bytes, seal) = match mark.says {
+                Says::Mark(bytes) => (MarkedBytes::Checksum(checksum(bytes)), None),
+                Says::Seal(seal) => (MarkedBytes::Sealed, seal),
+            };
+            let origin = if mark.ours { ORIGIN } else { ANOTHER };
+            let text = Mark::of(origin, &view(mark.of).state(), bytes).to_string();
+            properties.metadata.insert(Mark::NAME.to_owned(), text);
+            if let Some(bytes) = seal {
+                let checksum = checksum(bytes);
+                let seal = Seal {
+                    checksum,
+                    etag: None,
+                };
+                properties
+                    .tags
+                    .insert(Seal::NAME.to_owned(), seal.to_string());
+            }
+        }
+        BackupState::Present(BackupObject {
+            etag: ETag::new(&format!("{prefix}{}{}", names[0], names[1])),
+            size: 3,
+            last_modified: None,
+            checksum: Some(checksum(self.bytes)),
+            properties,
+            tags_read: true,
+            tag_count: None,
+        })
+    }
 }
+
+/// Properties that no origin has.
+pub(super) const SPOILT: u8 = 8;
 
 /// What a write asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Cond {
     Any,
     Absent,
-    Is(Bytes),
+    Is(Tag),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Change {
     Put(Obj),
-    Complete(u8),
+    Complete(u8, Obj),
+    /// What the copy's bytes are, as a tag: it has no condition.
+    Seal(Stored),
     Adopt(Obj),
     Delete,
 }
@@ -177,6 +289,8 @@ pub(super) struct Sins {
     pub deleted_unproven: bool,
     pub deleted_foreign: bool,
     pub replaced_unseen: bool,
+    pub replaced_foreign: bool,
+    pub torn: bool,
     pub gave_up: bool,
     pub regressed: bool,
 }
@@ -202,6 +316,8 @@ pub(super) struct World {
     pub changes: u8,
     pub faults: u8,
     pub strangers: u8,
+    /// Whether foreign objects are replaced.
+    pub overwrites: bool,
     /// Whether a reconcile has begun since the origin changed last.
     pub told: bool,
     /// All was acknowledged and right, and nothing has changed the origin since.
@@ -220,18 +336,15 @@ impl World {
     /// The backup has the bytes and the properties that the origin has; or nothing that it should not have.
     pub(super) fn right(&self) -> bool {
         match (self.origin, self.backup) {
-            (Some(origin), Some(Stored { bytes, mark })) => {
-                bytes == [origin.bytes; 2] && mark.is_some_and(|mark| mark.meta == origin.meta)
+            (Some(origin), Some(stored)) => {
+                let equal = stored.bytes == [origin.bytes; 2]
+                    && stored.meta == origin.meta
+                    && !stored.is_foreign();
+                equal || (!self.overwrites && stored.is_refused(origin))
             }
             (Some(_), None) => false,
-            (None, backup) => backup.is_none_or(|stored| stored.mark.is_none()),
+            (None, backup) => backup.is_none_or(Stored::is_foreign),
         }
-    }
-
-    /// Bytes and properties are of one state.
-    pub(super) fn whole(&self) -> bool {
-        self.backup
-            .is_none_or(|Stored { bytes, mark }| mark.is_none_or(|mark| bytes == [mark.bytes; 2]))
     }
 
     /// That an upload was completed matters only while somebody may complete it again.
@@ -242,7 +355,9 @@ impl World {
                     Phase::Carrying { stage, .. } => {
                         matches!(stage, Stage::Parts { upload, .. } if *upload == id)
                     }
-                    Phase::Sent { request, .. } => request.change == Change::Complete(id),
+                    Phase::Sent { request, .. } => {
+                        matches!(request.change, Change::Complete(sent, _) if sent == id)
+                    }
                     Phase::Looking { .. } | Phase::Again { .. } => false,
                 })
         };
@@ -252,49 +367,73 @@ impl World {
 
     /// A request takes effect now, if it can. Whether it did.
     pub(super) fn land(&mut self, request: Request) -> bool {
-        let now = self.backup.map(|stored| stored.bytes);
+        let now = self.backup.map(Stored::tag);
         let holds = match request.cond {
             Cond::Any => true,
             Cond::Absent => now.is_none(),
-            Cond::Is(bytes) => now == Some(bytes),
+            Cond::Is(tag) => now == Some(tag),
         };
         let new = match request.change {
-            Change::Put(of) => Some(Stored {
-                bytes: [of.bytes; 2],
-                mark: Some(of),
-            }),
-            Change::Adopt(of) => match self.backup {
-                Some(stored) => Some(Stored {
-                    mark: Some(of),
-                    ..stored
-                }),
+            Change::Put(of) => Some(Stored::copy(of)),
+            Change::Adopt(of) => match (self.backup, request.saw) {
+                (Some(stored), Some(saw)) => {
+                    let says = Says::Mark(saw);
+                    let (ours, meta) = (true, of.meta);
+                    let mark = Some(Marked { of, ours, says });
+                    Some(Stored {
+                        mark,
+                        meta,
+                        ..stored
+                    })
+                }
+                _ => return false,
+            },
+            Change::Seal(meant) => match &mut self.backup {
+                Some(stored) if stored.unsealed() == meant => {
+                    let seal = Says::Seal(Some(meant.bytes));
+                    stored.mark = stored.mark.map(|mark| Marked { says: seal, ..mark });
+                    return true;
+                }
+                // The tags of another object are replaced: its own are lost, and the worker sees it afterwards.
+                Some(stored) => {
+                    stored.meta = SPOILT;
+                    return false;
+                }
                 None => return false,
             },
             Change::Delete => None,
-            Change::Complete(id) => {
+            Change::Complete(id, _) => {
                 let Some(open) = self.uploads.iter().find(|open| open.id == id) else {
                     return false;
                 };
                 let [Some(first), Some(second)] = open.parts else {
                     return false;
                 };
+                let (of, ours, says) = (open.of, true, Says::Seal(None));
                 Some(Stored {
                     bytes: [first, second],
-                    mark: Some(open.of),
+                    meta: of.meta,
+                    mark: Some(Marked { of, ours, says }),
                 })
             }
         };
         if !holds {
             return false;
         }
-        if let Change::Complete(id) = request.change {
+        if let Change::Complete(id, _) = request.change {
             self.uploads.retain(|open| open.id != id);
             self.completed |= 1 << id;
         }
         let gone = self.backup.filter(|_| new.is_none());
-        self.sins.replaced_unseen |= request.saw != now;
-        self.sins.deleted_foreign |= gone.is_some_and(|gone| gone.mark.is_none());
+        self.sins.replaced_unseen |= request.saw != now.map(|(bytes, _)| bytes);
+        self.sins.deleted_foreign |= gone.is_some_and(Stored::is_foreign);
         self.sins.deleted_unproven |= gone.is_some() && !request.proven;
+        let marked = new.and_then(|new| Some((new, new.mark?)));
+        if let Some((new, mark)) = marked {
+            self.sins.torn |= new.bytes != [mark.of.bytes; 2] || new.meta != mark.of.meta;
+            let replaced = self.backup.is_some_and(|before| before.is_refused(mark.of));
+            self.sins.replaced_foreign |= replaced && !self.overwrites;
+        }
         self.backup = new;
         true
     }

@@ -3,10 +3,13 @@
 use super::{ATTEMPTS, Carried, PARTS_IN_FLIGHT, Transfer};
 use crate::clients::body::ObjectBody;
 use crate::clients::error::Kind;
-use crate::clients::upload::Upload;
+use crate::clients::upload::{Completed, Upload, whole_checksum};
+use crate::domain::fit::Fitted;
 use crate::domain::ledger::Ledger;
+use crate::domain::mark::{MarkedBytes, Seal};
 use crate::domain::object::{Fingerprint, ObjectState};
 use crate::domain::parts::{Part, PartPlan, StoredPart};
+use crate::domain::reconcile::BackupState;
 use crate::error::{Stop, WorkError};
 use crate::resume::{Kept, Shelf};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -24,6 +27,8 @@ const ORPHANED_AFTER: Duration = Duration::from_secs(3600);
 /// An upload that is being carried.
 struct Passage<'a> {
     upload: Upload,
+    /// What its mark says of its bytes.
+    bytes: MarkedBytes,
     plan: PartPlan,
     kept: Option<Kept<'a>>,
 }
@@ -35,9 +40,15 @@ impl Passage<'_> {
 }
 
 impl Transfer<'_> {
-    pub(super) async fn in_parts(&self, first: ObjectBody) -> Result<Carried, Stop> {
+    pub(super) async fn in_parts(&self, first: Option<ObjectBody>) -> Result<Carried, Stop> {
         let out_of_time = || Stop::Failed(WorkError::OutOfTime("the parts are on their way"));
-        let passage = timeout_at(self.deadline, self.passage())
+        let opened = async {
+            // An upload is opened before its bytes have passed: the mark says what they are where the origin knows.
+            let told = self.origin.told_checksum(self.key, &self.state.etag).await;
+            let bytes = told.map_or(MarkedBytes::Sealed, MarkedBytes::Checksum);
+            self.passage(bytes).await
+        };
+        let passage = timeout_at(self.deadline, opened)
             .await
             .map_err(|_| out_of_time())??;
         let carried = timeout_at(self.deadline, self.carry(&passage, first))
@@ -55,7 +66,7 @@ impl Transfer<'_> {
     }
 
     /// Goes on with the upload of this very state that an earlier worker left or another one carries; or opens one.
-    async fn passage(&self) -> Result<Passage<'_>, Stop> {
+    async fn passage(&self, bytes: MarkedBytes) -> Result<Passage<'_>, Stop> {
         let mut shelf = self
             .ledgers
             .map(|state| Shelf::new(state, self.backup, self.backup_key));
@@ -73,7 +84,7 @@ impl Transfer<'_> {
             let mut gone = None;
             match ledger {
                 Some(mut ledger)
-                    if ledger.is_of(self.backup_key, &self.wanted(), self.state.size) =>
+                    if ledger.is_of(self.backup_key, &self.wanted(bytes), self.state.size) =>
                 {
                     let upload = upload(&ledger);
                     match upload.listed().await {
@@ -82,6 +93,7 @@ impl Transfer<'_> {
                             tracing::info!(delivery.id = %self.delivery, object.key = self.key, parts = ledger.finished(), "going on with an upload");
                             return Ok(Passage {
                                 upload,
+                                bytes,
                                 plan: ledger.plan,
                                 kept: Some(known.go_on(found, ledger)),
                             });
@@ -116,10 +128,14 @@ impl Transfer<'_> {
                 }
             }
         }
-        self.new_passage(shelf.as_ref()).await
+        self.new_passage(shelf.as_ref(), bytes).await
     }
 
-    async fn new_passage<'a>(&self, shelf: Option<&Shelf<'a>>) -> Result<Passage<'a>, Stop> {
+    async fn new_passage<'a>(
+        &self,
+        shelf: Option<&Shelf<'a>>,
+        bytes: MarkedBytes,
+    ) -> Result<Passage<'a>, Stop> {
         let plan = PartPlan::new(self.state.size).ok_or_else(|| {
             Stop::Failed(WorkError::DoesNotFit(format!(
                 "{} bytes are more than S3 stores in one object",
@@ -132,12 +148,12 @@ impl Transfer<'_> {
         }
         let upload = self
             .backup
-            .begin(self.backup_key, &self.properties)
+            .begin(self.backup_key, &self.fitted(bytes).properties)
             .await
             .map_err(Stop::of_write)?;
         let mut kept = None;
         if let Some(shelf) = shelf {
-            let ledger = Ledger::new(self.backup_key, upload.id(), self.wanted(), plan);
+            let ledger = Ledger::new(self.backup_key, upload.id(), self.wanted(bytes), plan);
             match shelf.lay_down(ledger).await {
                 Ok(ledger) => kept = Some(ledger),
                 Err(e) if e.moved() => {
@@ -150,13 +166,18 @@ impl Transfer<'_> {
                 }
             }
         }
-        Ok(Passage { upload, plan, kept })
+        Ok(Passage {
+            upload,
+            bytes,
+            plan,
+            kept,
+        })
     }
 
     /// The state as it is written, mark and storage class included: an upload was opened for it, or for another one.
-    fn wanted(&self) -> Fingerprint {
+    fn wanted(&self, bytes: MarkedBytes) -> Fingerprint {
         let written = ObjectState {
-            properties: self.properties.clone(),
+            properties: self.fitted(bytes).properties,
             ..self.state.clone()
         };
         written.fingerprint()
@@ -234,8 +255,12 @@ impl Transfer<'_> {
         }
     }
 
-    async fn carry(&self, passage: &Passage<'_>, first: ObjectBody) -> Result<Carried, Stop> {
-        let mut first = Some(first);
+    async fn carry(
+        &self,
+        passage: &Passage<'_>,
+        first: Option<ObjectBody>,
+    ) -> Result<Carried, Stop> {
+        let mut first = first;
         let parts = passage.plan.parts().map(|part| {
             // The answer that the look opened is the first part, where the plan cuts it so.
             let opened = if part.offset == 0 {
@@ -252,6 +277,16 @@ impl Transfer<'_> {
         let bytes = done.iter().map(|(_, sent)| sent).sum();
         let mut stored: Vec<_> = done.into_iter().map(|(part, _)| part).collect();
         stored.sort_by_key(|part| part.number);
+        if let MarkedBytes::Checksum(told) = passage.bytes
+            && told != whole_checksum(&stored)
+        {
+            // As the backup would say of a checksum that is not of the parts: these parts are not tried again.
+            let torn = "the parts are not those that the origin's own checksum is of";
+            let error = self
+                .backup
+                .refusal("CompleteMultipartUpload", self.backup_key, torn);
+            return Err(Stop::Failed(WorkError::Backup(error)));
+        }
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -262,13 +297,54 @@ impl Transfer<'_> {
                 }
                 done => {
                     let done = done.map_err(Stop::of_write)?;
+                    let left_out = self.seal(passage.bytes, &done).await?;
                     return Ok(Carried {
                         etag: done.etag,
                         checksum: done.checksum,
                         bytes,
+                        left_out,
                     });
                 }
             }
+        }
+    }
+
+    /// Writes down what the bytes of the copy are, as its mark promised before they had passed. A copy that lacks this is not believed
+    /// and copied again, except where the store knows no tags.
+    async fn seal(&self, bytes: MarkedBytes, done: &Completed) -> Result<Vec<String>, Stop> {
+        let Fitted {
+            properties,
+            left_out,
+        } = self.fitted(bytes);
+        if bytes != MarkedBytes::Sealed {
+            return Ok(left_out);
+        }
+        let mut tags = properties.tags;
+        let seal = Seal {
+            checksum: done.checksum,
+            etag: done.etag.clone(),
+        };
+        tags.insert(Seal::NAME.to_owned(), seal.to_string());
+        let version = done.version.as_deref();
+        match self.backup.tag(self.backup_key, version, &tags).await {
+            Ok(()) if version.is_some() => Ok(left_out),
+            // Without versions the tags may have met an object that somebody put there meanwhile.
+            Ok(()) => {
+                let now = self.backup.backup_state(self.backup_key).await;
+                match now.map_err(|error| Stop::Failed(WorkError::Backup(error)))? {
+                    BackupState::Present(copy) if Some(&copy.etag) == done.etag.as_ref() => {
+                        Ok(left_out)
+                    }
+                    _ => Err(Stop::StartOver(
+                        "the copy was replaced meanwhile".to_owned(),
+                    )),
+                }
+            }
+            Err(error) if error.kind == Kind::Refused => {
+                tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "the backup keeps no tags: a change of this copy's bytes shows in its length alone");
+                Ok(left_out)
+            }
+            Err(error) => Err(Stop::of_write(error)),
         }
     }
 

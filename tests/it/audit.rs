@@ -74,7 +74,10 @@ async fn finds_what_no_event_told_of() {
         world.age("origin", key, HOUR);
     }
     world.remove("gone");
-    world.store.put("backup", "tampered", "by hand");
+    // Other bytes as long as before, under the mark of the copy.
+    let copy = world.store.get("backup", "tampered").unwrap();
+    let tampered = Object::new("beyond", copy.properties.clone());
+    world.store.put_object("backup", "tampered", tampered);
     world.store.put("backup", "foreign", "nobody's");
     world.put("young", "its event is on its way");
     let logs = Logs::new();

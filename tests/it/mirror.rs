@@ -1,5 +1,6 @@
 //! The mirror through the function's own door, against the twin.
 
+mod copies;
 mod faults;
 mod fidelity;
 mod hints;

@@ -7,7 +7,7 @@ use super::super::sides::{LOOKS_AT_A_TIME, Sides, Whose};
 use crate::domain::audit::{Finding, Join, Told};
 use crate::domain::difference::Difference;
 use crate::domain::event::OriginRef;
-use crate::domain::reconcile::{Deletes, decide};
+use crate::domain::reconcile::{BackupState, Deletes, decide, wants_tags};
 use crate::error::WorkError;
 use crate::mirror::look;
 use futures_util::stream::{self, StreamExt as _};
@@ -137,9 +137,16 @@ impl Sides<'_> {
             let seen = self.backup.backup_state(&backup_key).await;
             seen.map_err(WorkError::Backup)
         };
-        let ((origin, _), backup) = tokio::try_join!(look(self.origin, key, 1), backup)?;
+        let ((origin, _), mut backup) = tokio::try_join!(look(self.origin, key, 1), backup)?;
         let id = self.of.id();
-        let action = decide(&id, self.rule.deletes, &origin, &backup);
+        let rules = self.rule.rules(&id, key);
+        if wants_tags(&rules, &origin, &backup)
+            && let BackupState::Present(copy) = &mut backup
+        {
+            let read = self.backup.read_tags(&backup_key, copy).await;
+            read.map_err(WorkError::Backup)?;
+        }
+        let action = decide(&rules, &origin, &backup);
         Ok(Difference::of(&action, &id, &backup))
     }
 

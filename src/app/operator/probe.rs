@@ -8,7 +8,7 @@ use crate::domain::audit::Listed;
 use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, Properties};
 use crate::domain::parts::PART_USUAL;
-use crate::domain::reconcile::{BackupState, Condition};
+use crate::domain::reconcile::{BackupObject, BackupState, Condition};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -285,7 +285,7 @@ pub(super) async fn writes(
         wrongs.push("If-Match is ignored on removals");
     }
     let seen = bucket.backup_state(&key).await;
-    if let Ok(BackupState::Present { etag: now, .. }) = &seen {
+    if let Ok(BackupState::Present(BackupObject { etag: now, .. })) = &seen {
         etag = Some(now.clone());
     }
     let removed = match (&seen, &etag) {

@@ -1,7 +1,7 @@
 //! What of an origin bucket is mirrored, and how: the rule that an allow-list gives it.
 
 use crate::domain::fit::StorageClass;
-use crate::domain::reconcile::Deletes;
+use crate::domain::reconcile::{Deletes, Foreign, Replicas, Rules};
 use serde::Deserialize;
 use wildmatch::WildMatch;
 
@@ -18,6 +18,12 @@ pub struct BucketRule {
     /// Whether removals reach the backup.
     #[serde(deserialize_with = "deletes")]
     pub deletes: Deletes,
+    /// What becomes of other people's objects under the prefix.
+    #[serde(deserialize_with = "foreign")]
+    pub foreign: Foreign,
+    /// What becomes of objects in the origin that are copies which hookwork made.
+    #[serde(deserialize_with = "replicas")]
+    pub replicas: Replicas,
     /// What the copies are stored as; S3's default where it is not set.
     pub storage_class: Option<StorageClass>,
     /// When removals that an audit finds wait for a human.
@@ -63,6 +69,8 @@ impl Default for BucketRule {
             include: vec!["*".to_owned()],
             exclude: Vec::new(),
             deletes: Deletes::default(),
+            foreign: Foreign::default(),
+            replicas: Replicas::default(),
             storage_class: None,
             hold: Hold::default(),
             notify: false,
@@ -80,7 +88,40 @@ fn deletes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Deletes,
     Wire::deserialize(deserializer)
 }
 
+fn foreign<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Foreign, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase", remote = "Foreign")]
+    enum Wire {
+        Refuse,
+        Overwrite,
+    }
+    Wire::deserialize(deserializer)
+}
+
+fn replicas<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Replicas, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase", remote = "Replicas")]
+    enum Wire {
+        Ignore,
+        Mirror,
+    }
+    Wire::deserialize(deserializer)
+}
+
 impl BucketRule {
+    /// The rules for the backup of this key. `origin` is the origin bucket as a mark names it.
+    #[must_use]
+    pub fn rules<'a>(&self, origin: &'a str, key: &str) -> Rules<'a> {
+        Rules {
+            origin,
+            deletes: self.deletes,
+            foreign: self.foreign,
+            replicas: self.replicas,
+            class: self.storage_class,
+            nested: !self.prefix.is_empty() && key.starts_with(&self.prefix),
+        }
+    }
+
     /// Where the copy of this key is.
     #[must_use]
     pub fn backup_key(&self, key: &str) -> String {

@@ -23,7 +23,7 @@ async fn one_failing_record_never_stops_the_others() {
         .await;
     assert_eq!(
         (answer.status, answer.outcomes().join(" ")),
-        (500, "copied failed failed copied".into())
+        (500, "copied failed malformed copied".into())
     );
     assert_eq!(
         (

@@ -100,7 +100,14 @@ async fn another_key_that_starts_alike_does_not_hide_an_absence() {
 
 #[tokio::test]
 async fn only_a_marked_copy_of_this_origin_is_ever_deleted() {
-    let world = World::new().await;
+    for foreign in ["refuse", "overwrite"] {
+        only_ours_are_deleted(foreign).await;
+    }
+}
+
+/// Objects of others under the prefix: none is deleted, and the rule says whether the origin's replaces it.
+async fn only_ours_are_deleted(foreign: &str) {
+    let world = World::with_rule(json!({ "foreign": foreign })).await;
     world.store.put("backup", "foreign", "theirs");
     let mut properties = Properties::default();
     properties
@@ -118,8 +125,17 @@ async fn only_a_marked_copy_of_this_origin_is_ever_deleted() {
         );
         assert_eq!(world.backup(key).unwrap(), b"theirs");
         world.put(key, "ours");
-        assert_eq!(world.deliver([created(key)]).await.outcomes(), ["copied"]);
-        assert_eq!(world.backup(key).unwrap(), b"ours");
+        let answer = world.deliver([created(key)]).await;
+        let (outcome, bytes) = match foreign {
+            "refuse" => ("failed", b"theirs".as_slice()),
+            _ => ("copied", b"ours".as_slice()),
+        };
+        // No retry of the sender's mends it.
+        assert_eq!(
+            (answer.status, &answer.outcomes()[..]),
+            (200, &[outcome.to_owned()][..])
+        );
+        assert_eq!(world.backup(key).unwrap(), bytes);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::world::{World, bytes, created, removed};
 use hookwork::twin::faults::{Fault, On};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -109,7 +110,7 @@ async fn a_store_that_answers_another_generation_is_not_believed() {
 
 #[tokio::test]
 async fn a_stale_writer_is_stopped_by_its_condition() {
-    let world = World::new().await;
+    let world = World::with_rule(json!({"foreign": "overwrite"})).await;
     world.put("a", "1");
     world.deliver([created("a")]).await;
     world.put("a", "2");
