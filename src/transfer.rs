@@ -2,6 +2,7 @@
 //! that state: an origin that moves meanwhile stops it.
 
 mod parts;
+mod seal;
 
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;

@@ -5,6 +5,7 @@ use crate::domain::object::{ETag, ObjectState, Properties};
 use crate::domain::reconcile::BackupObject;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ChecksumType;
 use std::collections::{BTreeMap, HashMap};
 
@@ -83,7 +84,7 @@ pub(super) fn seen_by_head(answer: &HeadObjectOutput) -> Option<BackupObject> {
     Some(BackupObject {
         etag: ETag::new(answer.e_tag()?),
         size: u64::try_from(answer.content_length()?).ok()?,
-        last_modified: answer.last_modified().map(|time| time.secs()),
+        last_modified: answer.last_modified().map(DateTime::secs),
         checksum: checksum.and_then(Crc64::parse),
         properties: properties!(answer),
         tags_read: false,

@@ -1,14 +1,10 @@
 //! The calls of a reconcile, as `mirror.rs` and `transfer.rs` make them, against the world: what is decided is decided by
 //! the shipped machine. A mutant lacks one rule, here and nowhere else.
 
-use super::world::{
-    Change, Cond, Marked, Name, ORIGIN, Obj, Open, Phase, Request, Says, Sight, Stage, Stored,
-    Worker, World, checksum,
-};
+use super::stored::{Marked, Obj, Says, Stored, checksum};
+use super::world::{Change, Cond, Name, Open, Phase, Request, Sight, Stage, Worker, World};
 use super::{Mutant, Proof};
-use crate::domain::reconcile::{
-    Absence, BackupState, Condition, Foreign, NoSuchKey, NotListed, OriginState, Rules, wants_bytes,
-};
+use crate::domain::reconcile::{BackupState, Condition, OriginState, wants_bytes};
 use crate::domain::rounds::{Failure, Look, Step, Write, Writing, begin};
 
 /// How the answer to a write comes back.
@@ -22,76 +18,9 @@ pub(super) enum Answer {
     Unknown,
 }
 
-fn absent() -> OriginState {
-    OriginState::Absent(Absence::proven(NoSuchKey(()), NotListed(())))
-}
-
 impl Proof {
-    fn is(&self, mutant: Mutant) -> bool {
+    pub(super) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
-    }
-
-    /// What a fingerprint covers of a state.
-    fn view(&self, of: Obj) -> Obj {
-        match self.mutant {
-            Some(Mutant::ComparesETagsOnly) => Obj {
-                meta: 0,
-                second: 0,
-                ..of
-            },
-            Some(Mutant::FingerprintWithoutTime) => Obj { second: 0, ..of },
-            _ => of,
-        }
-    }
-
-    fn seen(&self, sight: Option<Obj>) -> OriginState {
-        sight.map_or_else(absent, |of| {
-            OriginState::Present(self.view(of).state(), None)
-        })
-    }
-
-    fn rules(&self) -> Rules<'static> {
-        let foreign = if self.overwrites || self.is(Mutant::OverwritesForeign) {
-            Foreign::Overwrite
-        } else {
-            Foreign::Refuse
-        };
-        Rules {
-            origin: ORIGIN,
-            foreign,
-            ..Rules::default()
-        }
-    }
-
-    /// What a look shows of the backup; a mutant is blind to something.
-    fn shown(&self, mut stored: Stored, gone: bool) -> BackupState {
-        let of = Obj {
-            bytes: 0,
-            meta: 0,
-            second: 0,
-        };
-        if self.is(Mutant::DeletesUnmarked) && gone {
-            let (ours, says) = (true, Says::Mark(stored.bytes));
-            stored.mark = stored.mark.or(Some(Marked { of, ours, says }));
-        }
-        if self.is(Mutant::OverwritesAnothers) {
-            stored.mark = stored.mark.filter(|mark| mark.ours);
-        }
-        if let Some(mark) = &mut stored.mark {
-            if self.is(Mutant::NoProperties) {
-                stored.meta = mark.of.meta;
-            }
-            if self.is(Mutant::TrustsWithoutSeal) && mark.says == Says::Seal(None) {
-                mark.says = Says::Seal(Some(stored.bytes));
-            }
-        }
-        let mut state = stored.state(|of| self.view(of));
-        if let BackupState::Present(copy) = &mut state
-            && self.is(Mutant::NoChecksum)
-        {
-            copy.checksum = None;
-        }
-        state
     }
 
     pub(super) fn start(&self, world: &mut World) {

@@ -4,10 +4,13 @@
 mod driver;
 mod model;
 mod runs;
+mod stored;
+mod view;
 mod world;
 
 use driver::Answer;
-use world::{Change, Name, Obj, Phase, Sight, TWIN, World};
+use stored::{Obj, TWIN};
+use world::{Change, Name, Phase, Sight, World};
 
 /// How bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The proof as the model checker takes it: where it begins, what can happen next, what must always hold.
 
-use super::world::{Marked, Name, Obj, Phase, SPOILT, Sins, Stored, TWIN, World};
+use super::stored::{Marked, Obj, SPOILT, Stored, TWIN};
+use super::world::{Name, Phase, Sins, World};
 use super::{Action, Proof, Stranger};
 use stateright::{Model, Property};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

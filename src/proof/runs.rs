@@ -1,6 +1,7 @@
 //! The runs: the rules as they are, and with one of them taken away at a time.
 
-use super::world::{Obj, Says, Stored, World};
+use super::stored::{Obj, Says, Stored};
+use super::world::World;
 use super::{Action, Call, Mutant, Proof, Stranger, Way};
 use stateright::{Checker, HasDiscoveries, Model, Path};
 use std::fmt::Write as _;

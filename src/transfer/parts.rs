@@ -3,13 +3,11 @@
 use super::{ATTEMPTS, Carried, PARTS_IN_FLIGHT, Transfer};
 use crate::clients::body::ObjectBody;
 use crate::clients::error::Kind;
-use crate::clients::upload::{Completed, Upload, whole_checksum};
-use crate::domain::fit::Fitted;
+use crate::clients::upload::{Upload, whole_checksum};
 use crate::domain::ledger::Ledger;
-use crate::domain::mark::{MarkedBytes, Seal};
+use crate::domain::mark::MarkedBytes;
 use crate::domain::object::{Fingerprint, ObjectState};
 use crate::domain::parts::{Part, PartPlan, StoredPart};
-use crate::domain::reconcile::BackupState;
 use crate::error::{Stop, WorkError};
 use crate::resume::{Kept, Shelf};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -306,45 +304,6 @@ impl Transfer<'_> {
                     });
                 }
             }
-        }
-    }
-
-    /// Writes down what the bytes of the copy are, as its mark promised before they had passed. A copy that lacks this is not believed
-    /// and copied again, except where the store knows no tags.
-    async fn seal(&self, bytes: MarkedBytes, done: &Completed) -> Result<Vec<String>, Stop> {
-        let Fitted {
-            properties,
-            left_out,
-        } = self.fitted(bytes);
-        if bytes != MarkedBytes::Sealed {
-            return Ok(left_out);
-        }
-        let mut tags = properties.tags;
-        let seal = Seal {
-            checksum: done.checksum,
-            etag: done.etag.clone(),
-        };
-        tags.insert(Seal::NAME.to_owned(), seal.to_string());
-        let version = done.version.as_deref();
-        match self.backup.tag(self.backup_key, version, &tags).await {
-            Ok(()) if version.is_some() => Ok(left_out),
-            // Without versions the tags may have met an object that somebody put there meanwhile.
-            Ok(()) => {
-                let now = self.backup.backup_state(self.backup_key).await;
-                match now.map_err(|error| Stop::Failed(WorkError::Backup(error)))? {
-                    BackupState::Present(copy) if Some(&copy.etag) == done.etag.as_ref() => {
-                        Ok(left_out)
-                    }
-                    _ => Err(Stop::StartOver(
-                        "the copy was replaced meanwhile".to_owned(),
-                    )),
-                }
-            }
-            Err(error) if error.kind == Kind::Refused => {
-                tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "the backup keeps no tags: a change of this copy's bytes shows in its length alone");
-                Ok(left_out)
-            }
-            Err(error) => Err(Stop::of_write(error)),
         }
     }
 
