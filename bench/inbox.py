@@ -30,7 +30,7 @@ from weed import Weed
 TOKEN = "a-token-of-the-inbox"
 RUNS = 40
 # Calls to the store that docs/measurements.md states.
-CALLS = {"first page": 1, "older page": 1, "one source": 1, "live tail": 1, "one in a thousand, 200 wanted": 8, "nothing, a search to its bound": 8}
+CALLS = {"first page": 2, "older page": 2, "one source": 2, "live tail": 2, "one in a thousand, 200 wanted": 8, "nothing, a search to its bound": 8}
 
 
 def names(count):
@@ -43,7 +43,8 @@ def names(count):
         verdict = "unauthentic" if number % 10 == 0 else "accepted"
         source = "rare" if number % 1000 == 0 else "vk"
         title = base64.urlsafe_b64encode(f"photos/{number:06}.jpg".encode()).decode().rstrip("=")
-        yield f"deliveries/{group}/0.{verdict}.{source}.300.1.{number:016x}.{title}"
+        folder = "strangers" if verdict == "unauthentic" else "deliveries"
+        yield f"{folder}/{group}/0.{verdict}.{source}.300.1.{number:016x}.{title}"
 
 
 def fill(weed, count):

@@ -3,6 +3,7 @@
 mod answer;
 mod base;
 mod credentials;
+mod elsewhere;
 mod endpoints;
 mod inbox;
 
@@ -21,11 +22,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
+use base::in_plain;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
+use tower::ServiceExt as _;
 
 /// The time for a request that says nothing of its deadline: of a server without a gateway before it.
 const TIME_WITHOUT_GATEWAY: Duration = Duration::from_secs(900);
@@ -92,22 +95,15 @@ pub fn router_at(app: Arc<App>, clock: Clock) -> Router {
             .route(&path, on(METHODS, at_path))
             .route(&format!("{path}/{{key}}"), on(METHODS, with_key));
     }
-    router
-        .fallback(async |uri: Uri| refused(StatusCode::NOT_FOUND, "no such route", &uri))
+    let router = router
+        .fallback(elsewhere::elsewhere)
         .method_not_allowed_fallback(async |uri: Uri| {
             refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri)
         })
-        .layer(axum::middleware::map_response(
-            async |mut response: Response| {
-                response.headers_mut().insert(
-                    header::X_CONTENT_TYPE_OPTIONS,
-                    HeaderValue::from_static("nosniff"),
-                );
-                response
-            },
-        ))
+        .layer(axum::middleware::from_fn(elsewhere::guarded))
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .with_state(app)
+        .with_state(app);
+    Router::new().fallback_service(router.map_request(elsewhere::without_empty_segments))
 }
 
 /// Deliveries come by POST, some handshakes by the others.

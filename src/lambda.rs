@@ -1,6 +1,7 @@
 //! The edge towards Lambda: every way in which the function can be started, told apart by the shape of the event.
 
 mod request;
+mod route;
 mod sqs;
 
 use crate::app::App;
@@ -120,9 +121,14 @@ async fn answered(
     let trace = event.context.xray_trace_id.as_deref();
     let trace = trace.and_then(Trace::parse);
     let all_its_time = || Instant::now() + time_left(SystemTime::now(), function_ends, None);
+    let own = app.paths().map(|(path, _)| path);
     match parse(event.payload.get())? {
-        Invocation::HttpV2(http) => answer(router, http, trace, false, function_ends).await,
-        Invocation::RestV1(http) => answer(router, http, trace, true, function_ends).await,
+        Invocation::HttpV2(http) => {
+            answer(router, http.routed(own), trace, false, function_ends).await
+        }
+        Invocation::RestV1(http) => {
+            answer(router, http.routed(own), trace, true, function_ends).await
+        }
         Invocation::Queue(messages) => {
             let again = app.perform_batch(messages, all_its_time()).await;
             Ok(Response::Queue(BatchResponse::of(again)))

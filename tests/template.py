@@ -212,7 +212,7 @@ class Permissions(unittest.TestCase):
                 if "*" in text:
                     self.assertNotEqual(it["Action"], "s3:ListBucket")
                     self.assertTrue(all(action.startswith("s3:") for action in as_list(it["Action"])), it["Sid"])
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|done|summaries|endpoints))/\*$")
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|strangers|done|summaries|endpoints))/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in statements():
@@ -246,7 +246,7 @@ class Permissions(unittest.TestCase):
     def test_what_arrived_and_was_done_is_kept_and_never_removed_by_the_function(self):
         it = statement("KnowDeliveriesAgain")
         self.assertEqual(it["Action"], ["s3:GetObject", "s3:PutObject"])
-        self.assertEqual(it["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("deliveries", "done", "summaries")])
+        self.assertEqual(it["Resource"], [{"Fn::Sub": "${StateBucket.Arn}/%s/*" % folder} for folder in ("deliveries", "strangers", "done", "summaries")])
 
     def test_the_clock_starts_the_function_that_works_and_no_more(self):
         working = {"Fn::If": ["Queued", {"Fn::GetAtt": ["Worker", "Arn"]}, {"Fn::GetAtt": ["Receiver", "Arn"]}]}
@@ -268,7 +268,7 @@ class Permissions(unittest.TestCase):
         )
         self.assertEqual(
             self.of_buckets("ReceiverRole"),
-            {("s3:PutObject", "${StateBucket.Arn}/deliveries/*"), ("s3:GetObject", "${StateBucket.Arn}/endpoints/*")},
+            {("s3:PutObject", "${StateBucket.Arn}/deliveries/*"), ("s3:PutObject", "${StateBucket.Arn}/strangers/*"), ("s3:GetObject", "${StateBucket.Arn}/endpoints/*")},
         )
         self.assertEqual(statement("SendJobs")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
 
@@ -285,6 +285,7 @@ class Permissions(unittest.TestCase):
         # The rest of what the inbox needs is in the policy of the work.
         self.assertIn({"Fn::Sub": "${StateBucket.Arn}/audits/*"}, statement("KeepState")["Resource"])
         self.assertIn({"Fn::Sub": "${StateBucket.Arn}/deliveries/*"}, statement("KnowDeliveriesAgain")["Resource"])
+        self.assertIn({"Fn::Sub": "${StateBucket.Arn}/strangers/*"}, statement("KnowDeliveriesAgain")["Resource"])
         self.assertEqual(statement("TellMissingStateFromForbidden")["Resource"], {"Fn::GetAtt": ["StateBucket", "Arn"]})
 
     def test_who_looks_reads_what_is_kept_sends_jobs_and_touches_no_backup_no_topic_and_no_dead_letter(self):
@@ -292,7 +293,7 @@ class Permissions(unittest.TestCase):
             self.actions("InboxRole"),
             {"sqs:SendMessage", "sqs:GetQueueAttributes", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"},
         )
-        folders = {"deliveries": ("Get", "Put"), "endpoints": ("Get", "Put", "Delete"), "audits": ("Get", "Delete")}
+        folders = {"deliveries": ("Get", "Put"), "strangers": ("Get",), "endpoints": ("Get", "Put", "Delete"), "audits": ("Get", "Delete")}
         expected = {(f"s3:{action}Object", "${StateBucket.Arn}/%s/*" % folder) for folder, actions in folders.items() for action in actions}
         self.assertEqual(self.of_buckets("InboxRole"), expected | {("s3:ListBucket", "StateBucket"), ("s3:ListBucket", "Arn")})
         self.assertEqual(statement("SendJobsAgain")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
@@ -640,9 +641,10 @@ class State(Bucket, unittest.TestCase):
 
     def test_everything_in_it_ends(self):
         rules = {it["Prefix"]: it for it in self.properties["LifecycleConfiguration"]["Rules"]}
-        self.assertEqual(set(rules), {"uploads/", "audits/", "deliveries/", "done/", "summaries/", "endpoints/"})
+        self.assertEqual(set(rules), {"uploads/", "audits/", "deliveries/", "strangers/", "done/", "summaries/", "endpoints/"})
         self.assertTrue(all(it["Status"] == "Enabled" and it["ExpirationInDays"] for it in rules.values()))
         self.assertEqual(rules["deliveries/"]["ExpirationInDays"], {"Ref": "DeliveryDays"})
+        self.assertEqual(rules["strangers/"]["ExpirationInDays"], 7)
         # Those of the longest life, too, are over before their file goes.
         self.assertGreater(rules["endpoints/"]["ExpirationInDays"], 90)
 

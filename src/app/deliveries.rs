@@ -99,7 +99,7 @@ impl App {
         known: &Known<'_>,
         refusal: Refusal,
     ) -> Received {
-        let told = match &refusal {
+        let mut told = match &refusal {
             Refusal::Rejected(rejection) => match verdict(rejection) {
                 Some(verdict) => Told::refused(verdict, rejection.to_string(), delivery),
                 None => return Received::new(Err(refusal), true),
@@ -109,11 +109,29 @@ impl App {
             Refusal::TooMany(_) => return Received::new(Err(refusal), false),
         };
         // It is counted and logged all the same.
-        if !self.taking.records_refused(source) {
+        let known_key = known.url_key.is_some();
+        let proven = told.verdict == Verdict::Malformed && !told.unread && known_key;
+        if !proven && !self.sets_apart(source, delivery, &mut told) {
             return Received::new(Err(refusal), false);
         }
         let recorded = self.record(source, delivery, known, told).await;
         Received::new(Err(refusal), recorded)
+    }
+
+    /// Says of a delivery that nothing proves how it is kept: apart, and short where it is long or there are many. Only what
+    /// failed on our side is among the others, where a search for failures finds it. False where there were too many to keep one more.
+    pub(super) fn sets_apart(
+        &self,
+        source: Option<&str>,
+        delivery: &Delivery,
+        told: &mut Told,
+    ) -> bool {
+        if !self.taking.records_refused(source) {
+            return false;
+        }
+        told.apart = told.verdict != Verdict::Failed;
+        told.short = !self.taking.keeps_body(source, delivery.body.len());
+        true
     }
 
     /// Records an attempt at jobs of a delivery that is over; `again` where it may not have been the first.
@@ -237,6 +255,7 @@ impl App {
             }
         };
         let events = self.without_echoes(events, delivery);
+        self.believe(&record).await;
         tracing::info!(delivery.id = %id, source = name, "a delivery is received again");
         let cause = Cause::new(id, trace).again();
         let receipt = self.work(events, cause, deadline, By::Replay).await;
@@ -249,6 +268,22 @@ impl App {
             failed => Err(Unreplayed::Failed(format!(
                 "{failed} of {all} jobs failed: the log and its attempt say why"
             ))),
+        }
+    }
+
+    /// Keeps a delivery that was set apart among the others from now on: it has proven itself. Its attempts are there, too.
+    async fn believe(&self, record: &Record) {
+        let Some(state) = self.state.as_ref().filter(|_| record.told.apart) else {
+            return;
+        };
+        let mut record = record.clone();
+        record.told.apart = false;
+        let kept = state.create_file(&record.place(), record.to_bytes()).await;
+        if let Err(error) = kept
+            && !error.moved()
+        {
+            self.metrics.unrecorded();
+            tracing::error!(delivery.id = %record.delivery.id, %error, "a delivery that has proven itself was not recorded among the others");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The inbox is looked into: the list, one delivery in full, and how the mirror stands.
 
+mod list;
 mod mirror;
 
 pub use mirror::{Decision, Held, MirrorState, OriginState};
@@ -9,9 +10,7 @@ use crate::clients::bucket::Bucket;
 use crate::clients::error::CallError;
 use crate::domain::bound::Bound;
 use crate::domain::delivery::{BODY_MAX, DeliveryId};
-use crate::domain::inbox::{
-    Attempt, FOLDER, Filter, Kept, NEWEST, Row, delivery_of, group, inverse, made, rows,
-};
+use crate::domain::inbox::{Attempt, FOLDER, Kept, Row, STRANGERS, group, rows};
 use crate::domain::record::{HEAD_MAX, Record};
 use crate::domain::source::Source;
 use crate::error::WorkError;
@@ -58,65 +57,6 @@ impl App {
         state.ok_or_else(|| "there is no STATE_BUCKET: no delivery is kept".to_owned())
     }
 
-    /// The newest deliveries that a filter wants, from a cursor of an earlier page on. It takes no more than eight calls, so
-    /// of what is rare it may find fewer than `limit`, with a cursor to go on from.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub async fn list(
-        &self,
-        filter: &Filter,
-        before: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, String> {
-        let state = self.inbox()?;
-        // A cursor is a group, whose files all come before it and a tilde.
-        let from = before.map(|group| format!("{group}~"));
-        let newest = filter.until.map_or(NEWEST.to_owned(), inverse);
-        let mut after = from.map_or(newest.clone(), |from| from.max(newest));
-        let (mut wanted, mut searched, mut calls) = (Vec::new(), 0, 0);
-        let oldest = filter.after.unwrap_or_default();
-        loop {
-            let (files, last) = state
-                .page(FOLDER, Some(&after))
-                .await
-                .map_err(|error| error.to_string())?;
-            calls += 1;
-            let names: Vec<_> = files.iter().map(|file| file.key.as_str()).collect();
-            let mut found = rows(names.iter().copied());
-            // The last delivery's files may go on in the next page.
-            if !last && found.len() > 1 {
-                found.pop();
-            }
-            for row in found {
-                after = format!("{}~", group(row.id));
-                if made(row.id.0) < oldest {
-                    return Ok(page(wanted, None, searched, calls));
-                }
-                searched += 1;
-                if filter.wants(&row) {
-                    wanted.push(row);
-                    if wanted.len() >= limit {
-                        return Ok(page(wanted, Some(after), searched, calls));
-                    }
-                }
-            }
-            if last {
-                return Ok(page(wanted, None, searched, calls));
-            }
-            // A page of what is none of ours.
-            if let Some(name) = names.last().copied().filter(|name| after.as_str() < *name) {
-                let group = name.split_once('/').map_or(name, |(group, _)| group);
-                if delivery_of(group).is_none() {
-                    after = name.to_owned();
-                }
-            }
-            if calls >= LISTINGS_MAX.get() {
-                return Ok(page(wanted, Some(after), searched, calls));
-            }
-        }
-    }
-
     /// One delivery in full, with its attempts.
     ///
     /// # Errors
@@ -124,16 +64,27 @@ impl App {
     pub async fn find(&self, id: DeliveryId) -> Result<Option<Found>, String> {
         let state = self.inbox()?;
         let told = |error: CallError| error.to_string();
-        let files = self.files_of(state, id).await.map_err(told)?;
+        let mut files = self.files_of(state, FOLDER, id).await.map_err(told)?;
+        let mut folder = FOLDER;
+        if !files.iter().any(|name| is_delivery(name)) {
+            let apart = self.files_of(state, STRANGERS, id).await.map_err(told)?;
+            if !apart.is_empty() {
+                folder = STRANGERS;
+                files.splice(0..0, apart);
+            }
+        }
         let Some(row) = rows(files.iter().map(String::as_str)).pop() else {
             return self.found_formerly(state, id).await;
         };
-        let record = match files.iter().find(|name| is_delivery(name)) {
-            Some(name) => read(state, &format!("{FOLDER}{name}"))
+        let mut record = match files.iter().find(|name| is_delivery(name)) {
+            Some(name) => read(state, &format!("{folder}{name}"))
                 .await?
                 .and_then(|bytes| Record::from_bytes(bytes.into())),
             None => None,
         };
+        if let Some(record) = &mut record {
+            record.told.apart = folder == STRANGERS;
+        }
         if row.facts.is_some() && record.is_none() {
             return Err(format!(
                 "what is kept of delivery {id} is not what was written"
@@ -191,18 +142,24 @@ impl App {
         let Some(state) = &self.state else {
             return Ok(None);
         };
-        let files = self.files_of(state, id).await.map_err(WorkError::State)?;
+        let files = self.files_of(state, FOLDER, id).await;
+        let files = files.map_err(WorkError::State)?;
         let name = files.into_iter().find(|name| is_delivery(name));
         Ok(name.map(|name| format!("s3://{}/{FOLDER}{name}", state.name())))
     }
 
-    /// The names of a delivery's files, after the folder.
-    async fn files_of(&self, state: &Bucket, id: DeliveryId) -> Result<Vec<String>, CallError> {
+    /// The names of a delivery's files in one of the folders, after it.
+    async fn files_of(
+        &self,
+        state: &Bucket,
+        folder: &str,
+        id: DeliveryId,
+    ) -> Result<Vec<String>, CallError> {
         let group = group(id);
         let (mut names, mut after) = (Vec::new(), None);
         for _ in 0..LISTINGS_MAX.get() {
-            let folder = format!("{FOLDER}{group}/");
-            let (files, last) = state.page(&folder, after.as_deref()).await?;
+            let place = format!("{folder}{group}/");
+            let (files, last) = state.page(&place, after.as_deref()).await?;
             after = files.last().map(|file| file.key.clone());
             names.extend(files.iter().map(|file| format!("{group}/{}", file.key)));
             if last {
@@ -227,15 +184,6 @@ impl App {
         };
         let rule = source.buckets.get(bucket)?;
         Some((self.backup.as_ref()?.name(), rule.backup_key(key)))
-    }
-}
-
-fn page(rows: Vec<Row>, before: Option<String>, searched: usize, calls: usize) -> Page {
-    Page {
-        rows,
-        before: before.map(|cursor| cursor.trim_end_matches('~').to_owned()),
-        searched,
-        calls,
     }
 }
 

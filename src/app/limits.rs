@@ -13,6 +13,10 @@ const BURST: f64 = 10.0;
 static REFUSED_BURST: Bound<u32> = Bound::new("limits.refused", 1_000);
 /// Refused deliveries of one source that are recorded in a second, on average.
 const REFUSED_RATE: f64 = 10.0;
+/// Bytes of bodies that are kept of one source's refused deliveries at once, and in a second on average; of what is beyond that
+/// only the beginning is kept.
+static BODIES_BURST: Bound<u32> = Bound::new("limits.bodies", 32 << 20);
+const BODIES_RATE: f64 = 16_384.0;
 /// Names that are remembered: those of sources are few, those of endpoints need not be.
 const NAMES_MAX: usize = 1_000;
 
@@ -21,6 +25,7 @@ const NAMES_MAX: usize = 1_000;
 pub(super) struct Limits {
     taken: Mutex<HashMap<String, Tokens>>,
     refused: Mutex<HashMap<String, Tokens>>,
+    bodies: Mutex<HashMap<String, Tokens>>,
 }
 
 /// A bucket of tokens that fills by itself.
@@ -38,7 +43,7 @@ impl Limits {
     pub(super) fn take(&self, source: &str, rate: Option<NonZeroU32>) -> Result<(), u64> {
         let Some(rate) = rate else { return Ok(()) };
         let rate = f64::from(rate.get());
-        take(&self.taken, source, rate, rate * BURST)
+        take(&self.taken, source, rate, rate * BURST, 1.0)
     }
 
     /// Whether one more refused delivery is recorded. They have a limit of their own: strangers use up nothing of a source's.
@@ -49,8 +54,17 @@ impl Limits {
             source.unwrap_or_default(),
             REFUSED_RATE,
             burst,
+            1.0,
         )
         .is_ok()
+    }
+
+    /// Whether so many bytes of one more such delivery are kept.
+    pub(super) fn keeps_body(&self, source: Option<&str>, bytes: usize) -> bool {
+        let bytes = u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
+        let burst = f64::from(BODIES_BURST.get());
+        let name = source.unwrap_or_default();
+        take(&self.bodies, name, BODIES_RATE, burst, bytes).is_ok()
     }
 }
 
@@ -59,6 +73,7 @@ fn take(
     name: &str,
     rate: f64,
     burst: f64,
+    wanted: f64,
 ) -> Result<(), u64> {
     let now = Instant::now();
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,12 +95,12 @@ fn take(
     let tokens = all.entry(name.to_owned()).or_insert(full);
     let left = filled(tokens);
     tokens.at = now;
-    if left < 1.0 {
+    if left < wanted {
         tokens.left = left;
         // A second at least, and no more than a few: the rate is one a second at least.
         return Err(u64::from(rate < 1.0) + 1);
     }
-    tokens.left = left - 1.0;
+    tokens.left = left - wanted;
     Ok(())
 }
 

@@ -46,8 +46,10 @@ impl App {
         };
         match message {
             Message::Challenge(answer) => {
-                let told = Told::answered(handshake(source, &delivery, &known));
-                let recorded = self.record(Some(name), &delivery, &known, told).await;
+                let mut told = Told::answered(handshake(source, &delivery, &known));
+                // Anybody can ask, but for who needs a key to.
+                let kept = url_key.is_some() || self.sets_apart(Some(name), &delivery, &mut told);
+                let recorded = kept && self.record(Some(name), &delivery, &known, told).await;
                 Received::new(Ok(Receipt::Answer(answer)), recorded)
             }
             Message::Confirm(subscription) => {
@@ -80,6 +82,21 @@ impl App {
                     .await
             }
         }
+    }
+
+    /// Records a delivery to a path that no source has. Any of these segments of it may be a secret.
+    pub async fn receive_elsewhere(
+        &self,
+        segments: &[String],
+        delivery: &Delivery,
+        unread: Option<NoBody>,
+    ) -> Received {
+        let known = Known {
+            segments: segments.iter().map(String::as_str).collect(),
+            ..Known::default()
+        };
+        let refusal = unread.map_or(Refusal::Rejected(Rejection::Unknown), Refusal::NoBody);
+        self.refuse(None, delivery, &known, refusal).await
     }
 
     /// The same of one whose body could not be read. What is secret in its URL is not known, so that it is not kept.
@@ -127,8 +144,11 @@ impl App {
         trace: Option<Trace>,
         deadline: Instant,
     ) -> Received {
-        let told = Told::events(&events, delivery);
+        let mut told = Told::events(&events, delivery);
+        // Nothing of it is worked on, and whoever can send it can send any number.
+        let proven = known.url_key.is_some() || self.sources.get(name).is_some_and(Source::proves);
         let name = Some(name);
+        let kept = proven || told.verdict.is_proven() || self.sets_apart(name, delivery, &mut told);
         let cause = Cause::new(delivery.id, trace);
         let is_cut = |event: &Event| matches!(event, Event::Forward(of) if of.body.is_cut());
         if events.iter().any(is_cut) {
@@ -145,7 +165,7 @@ impl App {
             };
         }
         let work = self.work(events, cause, deadline, By::Inline);
-        if self.records(told.verdict) {
+        if kept && self.records(told.verdict) {
             let record = self.record(name, delivery, known, told);
             let (recorded, receipt) = tokio::join!(record, work);
             return Received::new(Ok(receipt), recorded);
@@ -158,7 +178,7 @@ impl App {
                 let kept = kept.await;
                 matches!(kept, Some(Ok(())))
             }
-            _ => true,
+            _ => kept,
         };
         Received::new(Ok(receipt), recorded)
     }

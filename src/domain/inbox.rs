@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The inverse time (48 bits less the milliseconds of the id, in hex) makes a listing begin with the newest. `same` is what
-//! deliveries have in common that are the same; the title is in URL-safe base64.
+//! deliveries have in common that are the same; the title is in URL-safe base64. Deliveries that nothing proves have files of the
+//! same names in a folder of their own, `strangers/`, so that no search for anything else has to read past them.
 
 mod attempt;
 mod row;
@@ -22,6 +23,8 @@ use uuid::Uuid;
 
 /// Where deliveries are.
 pub const FOLDER: &str = "deliveries/";
+/// Where deliveries are that nothing proves: anybody can fill it, so it is apart, and is kept for a shorter time.
+pub const STRANGERS: &str = "strangers/";
 /// What comes before every inverse time of this era (until the year 2527), and after what earlier versions kept here.
 pub const NEWEST: &str = "f";
 /// The longest title, in bytes.
@@ -138,9 +141,15 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The name of its file.
+    /// The name of its file among the deliveries.
     #[must_use]
     pub fn place(&self, id: DeliveryId) -> String {
+        self.place_in(FOLDER, id)
+    }
+
+    /// The name of its file in this folder.
+    #[must_use]
+    pub fn place_in(&self, folder: &str, id: DeliveryId) -> String {
         let Self {
             verdict,
             source,
@@ -153,7 +162,13 @@ impl Facts {
         let title = &title[..title.floor_char_boundary(TITLE_MAX)];
         let title = URL_SAFE_NO_PAD.encode(title);
         let group = group(id);
-        format!("{FOLDER}{group}/0.{verdict}.{source}.{bytes}.{jobs}.{same}.{title}")
+        format!("{folder}{group}/0.{verdict}.{source}.{bytes}.{jobs}.{same}.{title}")
+    }
+
+    /// Whether it can repeat another delivery, or be repeated.
+    #[must_use]
+    pub fn can_repeat(&self) -> bool {
+        matches!(self.verdict, Verdict::Accepted | Verdict::Partial) && !self.same.is_empty()
     }
 
     /// Of what comes after the `0.`.

@@ -8,7 +8,7 @@ pub use told::{Handshake, Told};
 use super::bound::Bound;
 use super::delivery::{Delivery, DeliveryId};
 use super::handshake::hex;
-use super::inbox::{Facts, JobReport, Verdict};
+use super::inbox::{FOLDER, Facts, JobReport, STRANGERS, Verdict};
 use super::redact::Known;
 use super::signature::{Secret, sha256};
 use bytes::Bytes;
@@ -21,8 +21,14 @@ pub const HEAD_MAX: usize = 2 << 20;
 /// So many bytes of what is planned, and of remarks, are named; the rest is counted only.
 static NAMED_MAX: Bound<usize> = Bound::new("record.names", 256 << 10);
 
-/// So many bytes of a body are kept of who names no source: anybody can send it, and nobody will receive it again.
-static STRANGERS_MAX: Bound<usize> = Bound::new("record.strangers", 4 << 10);
+/// So many bytes of a body are kept where it is not kept whole: of who names no source, since nobody will receive it again, and
+/// of a stranger's delivery that is too long.
+static BEGINNING: Bound<usize> = Bound::new("record.strangers", 4 << 10);
+/// The longest body, in bytes, that is kept whole of a delivery that nothing proves: it can be received again once its secret is
+/// known.
+static UNPROVEN_MAX: Bound<usize> = Bound::new("record.unproven", 64 << 10);
+/// So many bytes of remarks are kept of such a delivery.
+static UNPROVEN_NAMED: Bound<usize> = Bound::new("record.unproven_names", 4 << 10);
 
 /// A delivery of a source, as it is kept.
 #[derive(Clone, Debug)]
@@ -99,8 +105,9 @@ impl Record {
         // The URL has it, without its secrets.
         delivery.query = None;
         let all = delivery.body.len() as u64;
-        if source.is_none() {
-            delivery.body.truncate(STRANGERS_MAX.get());
+        let too_long = told.apart && delivery.body.len() > UNPROVEN_MAX.get();
+        if source.is_none() || told.short || too_long {
+            delivery.body.truncate(BEGINNING.get());
         }
         let cut = delivery.body.len() as u64 != all;
         Self {
@@ -122,7 +129,7 @@ impl Record {
         let all = self.all_bytes?;
         let kept = self.delivery.body.len();
         Some(format!(
-            "the first {kept} of its {all} bytes are kept: it was of no source"
+            "the first {kept} of its {all} bytes are kept, since nothing proved whose it was"
         ))
     }
 
@@ -150,7 +157,8 @@ impl Record {
     /// Where it is kept.
     #[must_use]
     pub fn place(&self) -> String {
-        self.facts().place(self.delivery.id)
+        let folder = if self.told.apart { STRANGERS } else { FOLDER };
+        self.facts().place_in(folder, self.delivery.id)
     }
 
     /// Where an earlier version of this program kept a delivery.
@@ -163,6 +171,12 @@ impl Record {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let (of, told) = (&self.delivery, &self.told);
+        let named = if told.apart {
+            &UNPROVEN_NAMED
+        } else {
+            &NAMED_MAX
+        };
+        let named = named.get();
         let head = Head {
             version: VERSION,
             delivery: of.id.0,
@@ -175,8 +189,10 @@ impl Record {
             claimed_key: self.claimed_key.clone(),
             verdict: Some(told.verdict.word().to_owned()),
             reason: told.reason.clone(),
-            planned: within(&told.planned, |job| job.key.as_ref().map_or(0, String::len)),
-            remarks: within(&told.remarks, String::len),
+            planned: within(&told.planned, named, |job| {
+                job.key.as_ref().map_or(0, String::len)
+            }),
+            remarks: within(&told.remarks, named, String::len),
             unread: told.unread,
             all_bytes: self.all_bytes,
             handshake: told.handshake.clone(),
@@ -223,14 +239,15 @@ impl Record {
                 unread: head.unread,
                 handshake: head.handshake,
                 same: head.same,
+                apart: false,
+                short: false,
             },
         })
     }
 }
 
 /// The first of them, as many as are kept. Each takes some room of its own.
-fn within<T: Clone>(all: &[T], length: impl Fn(&T) -> usize) -> Vec<T> {
-    let mut left = NAMED_MAX.get();
+fn within<T: Clone>(all: &[T], mut left: usize, length: impl Fn(&T) -> usize) -> Vec<T> {
     let fitting = all.iter().take_while(|one| {
         left = left.saturating_sub(length(one) + 64);
         left > 0

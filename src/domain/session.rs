@@ -6,6 +6,7 @@
 use super::signature::{Algorithm, Secret, any_verifies, hmac_sha256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::HashSet;
 use std::fmt;
 
 /// A shorter token, in characters, opens nothing: it could be guessed.
@@ -13,10 +14,29 @@ pub const TOKEN_MIN: usize = 16;
 /// How long a session lasts, in seconds.
 pub const SESSION_LASTS: u64 = 12 * 60 * 60;
 
+/// A token with fewer bits, roughly counted, could be guessed.
+const BITS_MIN: f64 = 56.0;
+
 /// No session's value is longer, in bytes.
 const VALUE_MAX: usize = 80;
 /// The form of the value, and a part of what the key vouches for.
 const VERSION: &str = "1";
+
+/// Whether a token could be guessed: it is short, has few different characters, or goes on as it began (`abcd…`, `1111…`, a word
+/// twice). A word list is not asked.
+#[must_use]
+pub fn is_guessable(token: &Secret) -> bool {
+    let token: Vec<char> = token.expose().chars().collect();
+    let near = |a: char, b: char| u32::from(a).abs_diff(u32::from(b)) <= 1;
+    let goes_on = token.windows(2).filter(|two| near(two[0], two[1])).count();
+    let half = token.len() / 2;
+    // The shortest part that all of it repeats.
+    let repeats = (1..=half).find(|part| token.iter().zip(&token[*part..]).all(|(a, b)| a == b));
+    let told = repeats.unwrap_or(token.len()).saturating_sub(goes_on);
+    let different = token.iter().collect::<HashSet<_>>().len();
+    let count = |number: usize| u32::try_from(number).map_or(f64::INFINITY, f64::from);
+    token.len() < TOKEN_MIN || count(told) * count(different.max(1)).log2() < BITS_MIN
+}
 
 /// The key that vouches for sessions. It prints as `[redacted]`.
 #[derive(Clone)]
@@ -95,6 +115,31 @@ mod tests {
         assert!(SessionKey::of(&Secret::new(&"é".repeat(TOKEN_MIN - 1))).is_none());
         assert!(SessionKey::of(&Secret::new(&"x".repeat(TOKEN_MIN))).is_some());
         assert_eq!(format!("{:?}", key("hunter2hunter2hunter2")), "[redacted]");
+    }
+
+    #[test]
+    fn a_token_that_could_be_guessed_is_known() {
+        for weak in [
+            "",
+            "hunter2",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "abcdefghijklmnopqrstuvwxyz",
+            "0123456789abcdef",
+            "passwordpassword",
+            "abc123abc123abc123abc123",
+            "0101101010010101010111010",
+        ] {
+            assert!(is_guessable(&Secret::new(weak)), "{weak}");
+        }
+        for strong in [
+            "Zq81-inbox-token-of-tests",
+            "h7Jm2QxT9vLr4WcZ",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "correct horse battery staple",
+            "ключ-от-входящих-7713",
+        ] {
+            assert!(!is_guessable(&Secret::new(strong)), "{strong}");
+        }
     }
 
     #[test]

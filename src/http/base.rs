@@ -1,9 +1,11 @@
 //! Where the function is reached, as the one who asks reached it: what a URL to show begins with.
 
-use super::Arrival;
 use super::credentials::text;
+use super::{Arrival, Peer};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, Uri, header};
+
+const FORWARDED_BY: &str = "x-forwarded-proto";
 
 /// Scheme, domain and stage, without a slash at the end, as a request below `/inbox` tells them: through a gateway by its context,
 /// else by the host that was asked for, in plain.
@@ -15,11 +17,33 @@ pub(super) fn base(headers: &HeaderMap, extensions: &Extensions) -> Option<Strin
     of_host(headers)
 }
 
+/// The path and query of a request as they were called, where the router is asked for another spelling.
+#[derive(Clone)]
+pub(super) struct Called(pub(super) Uri);
+
 /// The URL that a request without a gateway called: the host that it asked for, in plain, and its path and query.
 pub(super) fn called(parts: &Parts) -> Option<String> {
     let of_host = of_host(&parts.headers)?;
-    let target = parts.uri.path_and_query()?;
+    let spelled = parts.extensions.get::<Called>();
+    let target = spelled.map_or(&parts.uri, |Called(uri)| uri);
+    let target = target.path_and_query()?;
     Some(format!("{of_host}{target}"))
+}
+
+/// Whether a request came without TLS on this machine: not through a gateway, and not through a proxy before us.
+pub(super) fn in_plain(headers: &HeaderMap, extensions: &Extensions) -> bool {
+    let here = extensions
+        .get()
+        .is_some_and(|Peer(from)| from.is_loopback());
+    let proxied = text(headers, FORWARDED_BY).is_some();
+    here && !proxied && extensions.get::<Arrival>().is_none()
+}
+
+/// Whether it is known that a request came by TLS. A gateway takes nothing else.
+pub(super) fn over_tls(headers: &HeaderMap, extensions: &Extensions) -> bool {
+    let forwarded = text(headers, FORWARDED_BY);
+    extensions.get::<Arrival>().is_some()
+        || forwarded.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn of_host(headers: &HeaderMap) -> Option<String> {

@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// So many cookies of one name are looked at.
-const COOKIES_MAX: usize = 4;
+/// So many cookies of one name are looked at: as many as the headers that a gateway lets through have room for.
+const COOKIES_MAX: usize = 512;
 
 /// The token of `Authorization: Bearer <token>` (RFC 6750).
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -14,10 +14,10 @@ pub(super) use shown::encoded;
 pub use shown::row;
 
 use super::credentials::{bearer, cookies, text};
-use super::{Arrival, Clock, Peer, TIME_WITHOUT_GATEWAY};
+use super::{Arrival, Clock, Peer, TIME_WITHOUT_GATEWAY, in_plain};
 use crate::app::App;
 use crate::domain::secrets::Secrets;
-use crate::domain::session::SessionKey;
+use crate::domain::session::{SessionKey, is_guessable};
 use crate::domain::trace::Trace;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -29,14 +29,20 @@ use axum::routing::{get, post};
 use limit::Limit;
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 use tokio::time::Instant;
 
 /// The longest body of a request, in bytes: nothing but small objects of JSON is sent here.
 const BODY_MAX: usize = 16 * 1024;
-/// The session's cookie.
-const COOKIE: &str = "hookwork_inbox";
+/// The session's cookie. A browser takes one of such a name only over TLS, for this very host and all of its paths, so that no
+/// other host under the same domain can put one of its own before it.
+const COOKIE: &str = "__Host-hookwork_inbox";
+/// The same on this machine without TLS, where browsers do not take the other.
+const COOKIE_IN_PLAIN: &str = "hookwork_inbox";
+/// What a browser may let the page do: nothing that asks its user.
+const FEATURES: &str =
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 /// What a page of another site cannot send with a request that has the cookie.
 const OWN_HEADER: &str = "x-hookwork-inbox";
 /// Of all but the page: there is nothing to run or to load in it.
@@ -48,6 +54,7 @@ pub(super) struct Inbox {
     clock: Clock,
     failures: Mutex<Limit>,
     policy: OnceLock<HeaderValue>,
+    warned: Once,
 }
 
 /// Whether somebody is let in.
@@ -56,7 +63,7 @@ enum Door {
     Open { by_cookie: bool },
     /// Nothing was shown that opens it.
     Closed,
-    /// There were too many failures; for so many seconds.
+    /// What was shown does not open it, and there were too many failures: nothing more is said for so many seconds.
     Locked(u64),
     /// There is no token to open it with.
     Missing,
@@ -69,6 +76,7 @@ pub(super) fn routes(app: Arc<App>, clock: Clock) -> Router {
         clock,
         failures: Mutex::default(),
         policy: OnceLock::new(),
+        warned: Once::new(),
     });
     Router::new()
         .route("/", get(page))
@@ -128,8 +136,13 @@ async fn at_the_door(State(inbox): State<Arc<Inbox>>, request: Request, next: Ne
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let own = HeaderValue::from_static("same-origin");
-    headers.insert("cross-origin-resource-policy", own);
+    for (name, value) in [
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("permissions-policy", FEATURES),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(NO_PAGE);
@@ -165,13 +178,21 @@ impl Inbox {
         let Some(known) = key(&secrets) else {
             return Door::Missing;
         };
+        if secrets.inbox_token().is_some_and(is_guessable) {
+            self.warned.call_once(|| {
+                tracing::warn!("the token of the inbox could be guessed: it wants a long random one, as of openssl rand -hex 32");
+            });
+        }
         let now = self.now();
-        let session =
-            |key: &SessionKey| cookies(headers, COOKIE).any(|value| key.accepts(value, now));
+        let shown = || {
+            let plain = in_plain(headers, extensions).then(|| cookies(headers, COOKIE_IN_PLAIN));
+            cookies(headers, COOKIE).chain(plain.into_iter().flatten())
+        };
+        let session = |key: &SessionKey| shown().any(|value| key.accepts(value, now));
         if session(&known) {
             return Door::Open { by_cookie: true };
         }
-        if cookies(headers, COOKIE).next().is_some() {
+        if shown().next().is_some() {
             // It may be of a newer token than we know.
             let newer = self.app.newer_inbox_secrets(&secrets).await;
             if newer.as_deref().and_then(key).as_ref().is_some_and(session) {
@@ -188,15 +209,11 @@ impl Inbox {
         }
     }
 
-    /// The key for sessions of who comes with the right token; none where it is wrong.
+    /// The key for sessions of who comes with the right token, however many wrong ones came before it; none where it is wrong.
     ///
     /// # Errors
-    /// There were too many wrong ones: it is not looked at for so many seconds.
+    /// It is wrong, as were too many: for so many seconds no wrong one is told more, nor does it cost a line of the log.
     async fn admit(&self, token: &str, extensions: &Extensions) -> Result<Option<SessionKey>, u64> {
-        let from = sender(extensions);
-        let limit = || self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = limit().begin(from, (self.clock)());
-        begun.inspect_err(|_| tracing::warn!(?from, "too many wrong tokens of the inbox"))?;
         let opened = |secrets: &Secrets| {
             let right = secrets.inbox_token().is_some_and(|known| known.is(token));
             right.then(|| key(secrets)).flatten()
@@ -208,9 +225,10 @@ impl Inbox {
         {
             found = opened(&newer);
         }
-        if found.is_some() {
-            limit().forgive(from);
-        } else {
+        if found.is_none() {
+            let from = sender(extensions);
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.count(from, (self.clock)())?;
             tracing::warn!(?from, "a wrong token of the inbox");
         }
         Ok(found)

@@ -1,5 +1,6 @@
 //! A request, whatever brought it: an HTTP API, a Function URL or a REST API.
 
+use super::route::{Path, without_mapping, without_stage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -18,8 +19,10 @@ pub(super) const HTTP_API_WAITS: Duration = Duration::from_secs(30);
 /// A request, whatever brought it.
 pub(super) struct Http {
     pub(super) method: Method,
-    /// What the router is asked for: the path without the stage, and the query.
+    /// What the router is asked for: the path without the stage and the mapping, and the query.
     pub(super) target: String,
+    /// Whether a mapping that nothing tells may still be before it.
+    mapped: bool,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) url: Option<String>,
@@ -35,20 +38,39 @@ impl Http {
         let context = v2.request_context;
         let path = v2.raw_path.unwrap_or_else(|| "/".to_owned());
         let query = v2.raw_query_string.filter(|query| !query.is_empty());
-        let is_function_url = context
-            .domain_name
-            .as_deref()
-            .is_some_and(|domain| domain.contains(".lambda-url."));
+        let domain = context.domain_name.as_deref();
+        let is_function_url = domain.is_some_and(|domain| domain.contains(".lambda-url."));
+        let is_custom = domain.is_some_and(is_custom);
+        let stage = context.stage.as_deref();
+        let route_key = v2.route_key.as_deref();
+        let (route, certain) = Path {
+            path: &path,
+            template: route_key.and_then(|key| Some(key.split_once(' ')?.1)),
+            parameters: &v2.path_parameters,
+            stage,
+        }
+        .route();
+        // At a domain of one's own nobody calls the stage. Its mapping is in none of the fields, as AWS documents them.
+        let mut called = if is_custom {
+            without_stage(&path, stage)
+        } else {
+            path.clone()
+        };
+        if let Some(told) = context
+            .http
+            .path
+            .filter(|told| *told != path && told.ends_with(&called))
+        {
+            called = told;
+        }
         let since = context.time_epoch;
         Ok(Self {
             method: context.http.method,
             url: context
                 .domain_name
-                .map(|domain| with_query(format!("https://{domain}{path}"), query.as_deref())),
-            target: with_query(
-                without_stage(&path, context.stage.as_deref()),
-                query.as_deref(),
-            ),
+                .map(|domain| with_query(format!("https://{domain}{called}"), query.as_deref())),
+            target: with_query(route, query.as_deref()),
+            mapped: is_custom && !is_function_url && !certain,
             body: raw(v2.body, v2.is_base64_encoded)?,
             headers: with_cookies(v2.headers, v2.cookies.unwrap_or_default()),
             from: address(context.http.source_ip),
@@ -60,7 +82,22 @@ impl Http {
     pub(super) fn of_v1(v1: ApiGatewayProxyRequest) -> Result<Self, Error> {
         let context = v1.request_context;
         let path = v1.path.unwrap_or_else(|| "/".to_owned());
-        let called = context.path.unwrap_or_else(|| path.clone());
+        // Of a REST API's own domain the context has the stage, and of a custom domain both have the mapping. An HTTP API with events
+        // of this version has the stage in both.
+        let stage = context.stage.as_deref();
+        let stage = stage.filter(|_| context.path.as_ref().is_none_or(|told| *told == path));
+        let (route, certain) = Path {
+            path: &path,
+            template: v1.resource.as_deref(),
+            parameters: &v1.path_parameters,
+            stage,
+        }
+        .route();
+        let is_custom = context.domain_name.as_deref().is_some_and(is_custom);
+        let called = match context.path {
+            Some(told) if told.len() >= path.len() || !path.ends_with(&told) => told,
+            _ => path,
+        };
         let parameters = if v1.multi_value_query_string_parameters.is_empty() {
             v1.query_string_parameters
         } else {
@@ -79,13 +116,27 @@ impl Http {
                 .domain_name
                 .filter(|_| known)
                 .map(|domain| with_query(format!("https://{domain}{called}"), query.as_deref())),
-            target: with_query(path, query.as_deref()),
+            target: with_query(route, query.as_deref()),
+            mapped: is_custom && !certain,
             body: raw(v1.body, v1.is_base64_encoded)?,
             headers,
             from: address(context.identity.source_ip),
             waiting: Some((at(context.request_time_epoch), REST_API_WAITS)),
         })
     }
+
+    /// The same without a mapping before its route; `own` are the paths of sources.
+    pub(super) fn routed<'a>(mut self, own: impl Iterator<Item = &'a str>) -> Self {
+        if self.mapped {
+            self.target = without_mapping(&self.target, own).to_owned();
+        }
+        self
+    }
+}
+
+/// Whether it is a domain of one's own, before which there may be a mapping.
+fn is_custom(domain: &str) -> bool {
+    !domain.contains(".execute-api.") && !domain.contains(".lambda-url.")
 }
 
 /// This form of event has the cookies beside the headers, one by one.
@@ -126,15 +177,6 @@ fn with_query(path: String, query: Option<&str>) -> String {
     query.map_or(path.clone(), |query| format!("{path}?{query}"))
 }
 
-/// A named stage of an HTTP API is the first segment of the path.
-fn without_stage(path: &str, stage: Option<&str>) -> String {
-    let stage = stage.filter(|stage| *stage != "$default" && !stage.is_empty());
-    let rest = stage
-        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
-        .filter(|rest| rest.starts_with('/'));
-    rest.unwrap_or(path).to_owned()
-}
-
 fn raw(body: Option<String>, is_base64: bool) -> Result<Bytes, Error> {
     match body {
         None => Ok(Bytes::new()),
@@ -151,15 +193,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_named_stage_is_no_part_of_the_route() {
-        assert_eq!(without_stage("/prod/hooks/vk", Some("prod")), "/hooks/vk");
-        assert_eq!(without_stage("/hooks/vk", Some("$default")), "/hooks/vk");
-        assert_eq!(without_stage("/production", Some("prod")), "/production");
-        assert_eq!(without_stage("/hooks/vk", Some("prod")), "/hooks/vk");
-        assert_eq!(without_stage("/hooks/hooks/vk", Some("hooks")), "/hooks/vk");
-    }
-
-    #[test]
     fn a_decoded_path_becomes_a_uri_again() {
         assert_eq!(
             as_uri("/hooks/vk/a%20b?x=1&y=%2F"),
@@ -173,7 +206,7 @@ mod tests {
     fn cookies_that_come_beside_the_headers_are_one_of_them() {
         let event = serde_json::json!({
             "version": "2.0", "routeKey": "$default", "rawPath": "/inbox", "rawQueryString": "",
-            "cookies": ["hookwork_inbox=1.2.x", "bad=\n", "other=\u{e9}"], "headers": {"host": "x"},
+            "cookies": ["__Host-hookwork_inbox=1.2.x", "bad=\n", "other=\u{e9}"], "headers": {"host": "x"},
             "requestContext": {"http": {"method": "GET", "path": "/inbox"}, "timeEpoch": 0},
             "isBase64Encoded": false,
         });
@@ -186,7 +219,10 @@ mod tests {
             .collect();
         assert_eq!(
             cookies,
-            [&b"hookwork_inbox=1.2.x"[..], "other=\u{e9}".as_bytes()]
+            [
+                &b"__Host-hookwork_inbox=1.2.x"[..],
+                "other=\u{e9}".as_bytes()
+            ]
         );
     }
 

@@ -159,9 +159,10 @@ class Local:
 
     def forget(self):
         """Empties the inbox."""
-        while contents := self.s3.list_objects_v2(Bucket="state", Prefix="deliveries/").get("Contents"):
-            for one in contents:
-                self.s3.delete_object(Bucket="state", Key=one["Key"])
+        for folder in ("deliveries/", "strangers/"):
+            while contents := self.s3.list_objects_v2(Bucket="state", Prefix=folder).get("Contents"):
+                for one in contents:
+                    self.s3.delete_object(Bucket="state", Key=one["Key"])
 
 
 def spoken(text):

@@ -135,6 +135,7 @@ def test_the_arrivals_are_drawn_by_state(inbox):
     assert len(inbox.all(".arrivals rect")) > 0
     label = inbox.find(".arrivals svg").get_attribute("aria-label")
     assert "refused" in label, label
+    assert f"Counted: all {len(inbox.ids())} deliver" in inbox.text(".arrivals")
     inbox.find('.legend [data-state="refused"]').click()
     wait("the filter", lambda: inbox.route() == "/?status=refused")
     assert inbox.find('.legend [data-state="refused"]').get_attribute("aria-pressed") == "true"

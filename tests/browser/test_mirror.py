@@ -24,6 +24,7 @@ def test_held_removals_are_listed_and_carried_out_once_they_are_approved(held):
     before = keys(held.local, "backup")
     held.press("Show the keys")
     held.shows("gone/0000.txt", ".keys")
+    assert "false" not in held.text("main"), "a note that does not apply is no word"
     assert held.violations() == []
     held.press("Approve")
     held.shows(f"Remove {REMOVALS} copies from the backup?", "dialog")

@@ -3,6 +3,7 @@
 //!
 //! It must never repair a file: what is committed is what is invoked, and env.json's settings are what it is run with.
 
+mod apis;
 mod container;
 mod table;
 

@@ -174,11 +174,13 @@ fn guarded(seen: &Seen, is_page: bool) {
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
     ];
     for (name, value) in said {
         assert_eq!(seen.header(name), value);
         assert_eq!(seen.headers.get_all(name).iter().count(), 1, "{name}");
     }
+    assert!(seen.header("permissions-policy").contains("camera=()"));
     if !is_page {
         assert_eq!(
             seen.header("content-security-policy"),

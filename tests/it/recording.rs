@@ -1,8 +1,10 @@
 //! Every delivery is recorded before it is acknowledged, with what became of it and every attempt at its jobs; and what is
 //! recorded can be received again.
 
+mod addresses;
 mod list;
 mod replays;
+mod strangers;
 
 use crate::events::dispatched_text;
 use crate::world::{World, created, delivery, secrets, send, vk};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hookwork::app::App;
 use hookwork::clients::Aws;
 use hookwork::config::Config;
-use hookwork::domain::inbox::{FOLDER, Row, rows};
+use hookwork::domain::inbox::{FOLDER, Row, STRANGERS, group, rows};
 use hookwork::http::Arrival;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::{Intdash, SAMPLE_MEASUREMENT, signature};
@@ -158,7 +158,12 @@ impl World {
     /// The deliveries in the inbox, newest first.
     pub(crate) fn inbox(&self) -> Vec<Row> {
         let files = self.store.keys("state");
-        rows(files.iter().filter_map(|place| place.strip_prefix(FOLDER)))
+        let of = |folder| rows(files.iter().filter_map(|place| place.strip_prefix(folder)));
+        let mut all = [of(FOLDER), of(STRANGERS)].concat();
+        all.sort_by_key(|row| group(row.id));
+        // One that has proven itself since is in both.
+        all.dedup_by_key(|row| row.id);
+        all
     }
 
     /// One origin bucket without a prefix, and an intdash server with the sample measurement.

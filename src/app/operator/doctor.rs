@@ -7,7 +7,7 @@ use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
 use crate::clients::queue::Depth;
 use crate::domain::event::{MeasurementRef, bucket_of};
-use crate::domain::session::{SessionKey, TOKEN_MIN};
+use crate::domain::session::{SessionKey, TOKEN_MIN, is_guessable};
 use crate::domain::source::Source;
 use crate::domain::source::intdash::IntdashSource;
 use crate::domain::source::s3::S3Source;
@@ -181,6 +181,11 @@ impl App {
         // Without a state bucket there is nothing to look at.
         if self.state.is_some() {
             tell(match secrets.inbox_token().map(SessionKey::of) {
+                Some(Some(_)) if secrets.inbox_token().is_some_and(is_guessable) => Check::warn(
+                    "inbox",
+                    "its token could be guessed",
+                    "no number of wrong tokens locks the inbox: make a long random one, with openssl rand -hex 32",
+                ),
                 Some(Some(_)) => Check::pass("inbox", "has its token"),
                 Some(None) => Check::fail(
                     "inbox",

@@ -128,7 +128,8 @@ impl Row {
     }
 }
 
-/// Joins files, in the order of their names, into rows, newest first, and finds those that are the same as an earlier one.
+/// Joins files, in the order of their names, into rows, newest first, and finds those that are the same as an earlier one. Both
+/// were accepted: a refused delivery began nothing that another could repeat.
 #[must_use]
 pub fn rows<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -156,7 +157,7 @@ pub fn rows<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Row> {
     }
     let mut first: HashMap<(Option<String>, String), DeliveryId> = HashMap::new();
     for row in rows.iter_mut().rev() {
-        let Some(facts) = row.facts.as_ref().filter(|facts| !facts.same.is_empty()) else {
+        let Some(facts) = row.facts.as_ref().filter(|facts| facts.can_repeat()) else {
             continue;
         };
         let same = (facts.source.clone(), facts.same.clone());
@@ -181,6 +182,17 @@ pub fn known_status(word: &str) -> Result<(), String> {
     Err(format!("status: expected one of {}", known.join(", ")))
 }
 
+/// The words for states and verdicts that a delivery can have which nothing proves.
+const OF_STRANGERS: [&str; 7] = [
+    "refused",
+    "handshake",
+    "malformed",
+    "unauthentic",
+    "forbidden",
+    "unknown",
+    "too_large",
+];
+
 /// Which deliveries are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -194,9 +206,18 @@ pub struct Filter {
     pub after: Option<u64>,
     /// Not newer than this, likewise.
     pub until: Option<u64>,
+    /// None of those that nothing proves.
+    pub without_strangers: bool,
 }
 
 impl Filter {
+    /// Whether a delivery that nothing proves may be wanted. Else nobody needs to look among them, however many there are.
+    #[must_use]
+    pub fn wants_strangers(&self) -> bool {
+        let status = self.status.as_deref();
+        !self.without_strangers && status.is_none_or(|word| OF_STRANGERS.contains(&word))
+    }
+
     /// Whether a delivery is wanted.
     #[must_use]
     pub fn wants(&self, row: &Row) -> bool {

@@ -27,6 +27,10 @@ pub struct Told {
     pub handshake: Option<Handshake>,
     /// What deliveries have in common that are the same; empty where none can be.
     pub same: String,
+    /// Whether nothing proves it, so that it is kept apart from what is proven.
+    pub apart: bool,
+    /// Whether only the beginning of its body is kept.
+    pub short: bool,
 }
 
 /// An answer that is the signature of a URL: of the exact spelling that was registered.
@@ -119,6 +123,8 @@ impl Told {
             unread: false,
             handshake: None,
             same,
+            apart: false,
+            short: false,
         }
     }
 

@@ -88,6 +88,11 @@ impl Wanted {
                     known_status(&value)?;
                     wanted.filter.status = Some(value.into_owned());
                 }
+                "strangers" => {
+                    let words = ["yes", "no"].contains(&&*value);
+                    words.then_some(()).ok_or("strangers: expected yes or no")?;
+                    wanted.filter.without_strangers = value == "no";
+                }
                 "text" => wanted.filter.text = Some(value.into_owned()),
                 "after" => wanted.filter.after = time(&value)?,
                 "until" => wanted.filter.until = time(&value)?,
@@ -98,7 +103,8 @@ impl Wanted {
                     wanted.limit = limit.ok_or("limit: expected 1 to 200")?;
                 }
                 _ => {
-                    let known = "expected source, status, text, after, until, before or limit";
+                    let known =
+                        "expected source, status, text, after, until, strangers, before or limit";
                     return Err(known.to_owned());
                 }
             }
@@ -119,10 +125,11 @@ async fn detail(State(inbox): State<Arc<Inbox>>, id: Id) -> Response {
 
 /// What the list says of this: only its neighbours tell. Where they cannot be read it is told of none.
 async fn duplicate_of(inbox: &Inbox, row: &Row) -> Option<DeliveryId> {
-    row.facts.as_ref().filter(|facts| !facts.same.is_empty())?;
+    row.facts.as_ref().filter(|facts| facts.can_repeat())?;
     let filter = Filter {
         until: Some(row.received()),
         text: Some(row.id.to_string()),
+        without_strangers: true,
         ..Filter::default()
     };
     let page = inbox.app.list(&filter, None, 1).await.ok()?;

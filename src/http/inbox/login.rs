@@ -1,10 +1,8 @@
 //! Login and logout: the token once, then a cookie that no script can read and no other site can send.
 
-use super::{COOKIE, Inbox, error, locked};
+use super::{COOKIE, COOKIE_IN_PLAIN, Inbox, error, locked};
 use crate::domain::session::SESSION_LASTS;
-use crate::http::base::base;
-use crate::http::credentials::text;
-use crate::http::{Arrival, Peer};
+use crate::http::in_plain;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -50,24 +48,14 @@ pub(super) async fn logout(parts: Parts) -> Response {
 }
 
 fn with_cookie(parts: &Parts, value: &str, max_age: u64) -> Response {
-    let secure = if in_plain(parts) { "" } else { "; Secure" };
-    // Behind a named stage the page is below it.
-    let base = base(&parts.headers, &parts.extensions);
-    let stage = base.and_then(|base| Some(url::Url::parse(&base).ok()?.path().to_owned()));
-    let stage = stage.as_deref().unwrap_or_default().trim_end_matches('/');
+    let (name, path, secure) = if in_plain(&parts.headers, &parts.extensions) {
+        (COOKIE_IN_PLAIN, "/inbox", "")
+    } else {
+        (COOKIE, "/", "; Secure")
+    };
     let cookie = format!(
-        "{COOKIE}={value}; HttpOnly; SameSite=Strict; Path={stage}/inbox; Max-Age={max_age}{secure}"
+        "{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={max_age}{secure}"
     );
     let cookie: HeaderValue = cookie.try_into().expect("plain text");
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
-}
-
-/// Whether the request came without TLS on this machine: not through a gateway, and not through a proxy before us.
-fn in_plain(parts: &Parts) -> bool {
-    let here = parts
-        .extensions
-        .get()
-        .is_some_and(|Peer(from)| from.is_loopback());
-    let proxied = text(&parts.headers, "x-forwarded-proto").is_some();
-    here && !proxied && parts.extensions.get::<Arrival>().is_none()
 }

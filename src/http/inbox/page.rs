@@ -49,5 +49,7 @@ mod tests {
         for odd in odd {
             assert!(!PAGE.contains(odd), "{odd:?}");
         }
+        // It would print the word false of a condition that is not met; `add` does not.
+        assert_eq!(PAGE.matches(".append(").count(), 1);
     }
 }

@@ -99,7 +99,7 @@ const PUBLISHED: Answer = Summarises("published");
 const SUMMARY: &str = "Average: 99.506109\nUnbiased Variance: 243.961858\n";
 /// Whoever is not logged in gets it to log in with.
 const PAGE: &str = include_str!("../../../src/http/inbox/page.html");
-const NOTHING_YET: &str = r#"{"before":null,"calls":1,"deliveries":[],"searched":0}"#;
+const NOTHING_YET: &str = r#"{"before":null,"calls":2,"deliveries":[],"searched":0}"#;
 const UNAUTHENTIC: Answer = Refuses("signature or token missing or wrong");
 
 pub(super) const TABLE: [Row; 44] = [

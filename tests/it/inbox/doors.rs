@@ -70,8 +70,8 @@ async fn nothing_is_told_or_done_without_a_login() {
     let desk = Desk::new().await;
     let cookies = [
         String::new(),
-        "hookwork_inbox=".to_owned(),
-        "hookwork_inbox=1.9999999999.AAAA".to_owned(),
+        "__Host-hookwork_inbox=".to_owned(),
+        "__Host-hookwork_inbox=1.9999999999.AAAA".to_owned(),
     ];
     for path in paths() {
         for method in METHODS {

@@ -17,7 +17,7 @@ async fn a_session_lets_in_for_twelve_hours_and_can_be_left() {
     let cookie = seen.header("set-cookie").to_owned();
     assert_eq!((seen.status, seen.body.len()), (204, 0));
     assert!(
-        cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/inbox; Max-Age=43200; Secure"),
+        cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/; Max-Age=43200; Secure"),
         "{cookie}"
     );
     guarded(&seen, false);
@@ -48,7 +48,7 @@ async fn a_session_lets_in_for_twelve_hours_and_can_be_left() {
     assert_eq!(out.status, 204);
     assert_eq!(
         out.header("set-cookie"),
-        "hookwork_inbox=; HttpOnly; SameSite=Strict; Path=/inbox; Max-Age=0; Secure"
+        "__Host-hookwork_inbox=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0; Secure"
     );
 }
 
@@ -56,7 +56,7 @@ async fn a_session_lets_in_for_twelve_hours_and_can_be_left() {
 async fn a_cookie_that_is_not_the_very_same_lets_nobody_in() {
     let desk = Desk::new().await;
     let cookie = desk.login().await;
-    let value = cookie.strip_prefix("hookwork_inbox=").unwrap();
+    let value = cookie.strip_prefix("__Host-hookwork_inbox=").unwrap();
     let mut flipped = value.to_owned();
     flipped.replace_range(20..21, if &value[20..21] == "A" { "B" } else { "A" });
     let later = value.replacen(&value[2..4], "99", 1);
@@ -73,7 +73,7 @@ async fn a_cookie_that_is_not_the_very_same_lets_nobody_in() {
         "null",
         "1",
     ] {
-        let cookie = format!("hookwork_inbox={wrong}");
+        let cookie = format!("__Host-hookwork_inbox={wrong}");
         let seen = desk
             .send(request("GET", "/inbox/api/sources", &[("cookie", &cookie)]))
             .await;
@@ -107,21 +107,50 @@ async fn on_this_machine_and_in_plain_the_cookie_goes_without_tls() {
             .unwrap();
         login.extensions_mut().insert(Peer(from.parse().unwrap()));
         let seen = desk.send(login).await;
-        assert_eq!(
-            seen.header("set-cookie").ends_with("; Secure"),
-            secure,
-            "{from}"
-        );
+        let cookie = seen.header("set-cookie").to_owned();
+        assert_eq!(cookie.ends_with("; Secure"), secure, "{from}");
+        assert_eq!(cookie.starts_with("__Host-"), secure, "{from}");
+        assert_eq!(cookie.contains("; Path=/; "), secure, "{from}");
+        // Each counts where it was given, and the one without TLS nowhere else.
+        let cookie = cookie.split(';').next().unwrap();
+        let look = async |from: &str| {
+            let mut look = request("GET", "/inbox/api/sources", &[("cookie", cookie)]);
+            look.extensions_mut().insert(Peer(from.parse().unwrap()));
+            desk.send(look).await.status
+        };
+        assert_eq!(look("127.0.0.1").await, 200);
+        assert_eq!(look("192.0.2.1").await, if secure { 200 } else { 401 });
     }
 }
 
 #[tokio::test]
-async fn who_is_wrong_too_often_waits_whatever_way_he_tries() {
+async fn a_right_cookie_counts_whatever_others_come_before_it() {
     let desk = Desk::new().await;
-    let (me, other) = ("192.0.2.1", "2001:db8::1");
-    for _ in 0..3 {
-        assert_eq!(desk.login_with("wrong", me).await.status, 401);
+    let right = desk.login().await;
+    let name = right.split('=').next().unwrap();
+    for others in [1, 4, 5, 50, 400] {
+        let junk: Vec<_> = (0..others).map(|at| format!("{name}=1.{at}.x")).collect();
+        let cookies = format!("{}; {right}; a=b", junk.join("; "));
+        let seen = desk
+            .send(request(
+                "GET",
+                "/inbox/api/sources",
+                &[("cookie", &cookies)],
+            ))
+            .await;
+        assert_eq!(seen.status, 200, "{others}");
     }
+    let many = format!("{name}=x; ").repeat(100_000);
+    let seen = desk
+        .send(request("GET", "/inbox/api/sources", &[("cookie", &many)]))
+        .await;
+    assert_eq!(seen.status, 401);
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_bounded_and_the_right_one_always_lets_in() {
+    let desk = Desk::new().await;
+    let me = "192.0.2.1";
     let bearer = async |token: &str| {
         let mut get = request(
             "GET",
@@ -131,40 +160,69 @@ async fn who_is_wrong_too_often_waits_whatever_way_he_tries() {
         get.extensions_mut().insert(Peer(me.parse().unwrap()));
         desk.send(get).await
     };
+    for _ in 0..3 {
+        assert_eq!(desk.login_with("wrong", me).await.status, 401);
+    }
     for _ in 0..2 {
         assert_eq!(bearer("wrong").await.status, 401);
     }
-    let locked = desk.login_with(INBOX_TOKEN, me).await;
-    assert_eq!((locked.status, locked.header("retry-after")), (429, "60"));
-    guarded(&locked, false);
-    assert!(locked.json()["error"].is_string());
+    let limited = desk.login_with("wrong", me).await;
+    assert_eq!((limited.status, limited.header("retry-after")), (429, "60"));
+    guarded(&limited, false);
+    assert!(limited.json()["error"].is_string());
+    assert_eq!(bearer("wrong").await.status, 429);
     assert_eq!(
         bearer(INBOX_TOKEN).await.status,
-        429,
-        "the right one is not looked at"
+        200,
+        "from the same address"
     );
-    assert_eq!(desk.login_with(INBOX_TOKEN, other).await.status, 204);
+    assert_eq!(desk.login_with(INBOX_TOKEN, me).await.status, 204);
+    for host in 0..12 {
+        for _ in 0..10 {
+            desk.login_with("wrong", &format!("198.51.100.{host}"))
+                .await;
+        }
+    }
+    let other = "203.0.113.9";
+    assert_eq!(
+        desk.login_with("wrong", other).await.status,
+        429,
+        "all together"
+    );
     for _ in 0..100 {
-        assert_eq!(
-            desk.login_with(INBOX_TOKEN, other).await.status,
-            204,
-            "what is right does not count"
-        );
+        assert_eq!(desk.login_with(INBOX_TOKEN, other).await.status, 204);
+    }
+    assert_eq!(bearer(INBOX_TOKEN).await.status, 200);
+    let near = [
+        &INBOX_TOKEN[..24],
+        &format!("{INBOX_TOKEN}x"),
+        &INBOX_TOKEN.to_uppercase(),
+        "",
+    ];
+    for wrong in near {
+        assert_eq!(desk.login_with(wrong, other).await.status, 429, "{wrong}");
     }
     desk.wait(Duration::from_secs(60));
-    assert_eq!(desk.login_with(INBOX_TOKEN, me).await.status, 204);
-    let mut last = 0;
-    for host in 0..70 {
-        last = desk
-            .login_with("wrong", &format!("198.51.100.{host}"))
-            .await
-            .status;
+    assert_eq!(desk.login_with("wrong", me).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_token_that_could_be_guessed_is_told_in_the_log() {
+    for (token, told) in [("0123456789abcdef", true), (INBOX_TOKEN, false)] {
+        let world = World::with_state(|s3_url, intdash_url| {
+            let (sources, mut secrets) = sources(s3_url, intdash_url);
+            secrets["inbox"] = json!({ "token": token });
+            (sources, secrets)
+        });
+        let desk = Desk::of(world.await);
+        let logs = Logs::new();
+        for _ in 0..3 {
+            assert_eq!(desk.login_with(token, "192.0.2.1").await.status, 204);
+        }
+        let lines = logs.text().matches("could be guessed").count();
+        assert_eq!(lines, usize::from(told), "once");
+        assert!(!logs.text().contains(token));
     }
-    assert_eq!(last, 429, "all together");
-    assert_eq!(
-        desk.login_with(INBOX_TOKEN, "203.0.113.9").await.status,
-        429
-    );
 }
 
 #[tokio::test]
@@ -210,7 +268,7 @@ async fn no_token_and_no_session_is_ever_logged() {
     desk.send(request("GET", "/inbox/hunter2hunter2hunter2", &[]))
         .await;
     let text = logs.text();
-    let value = cookie.strip_prefix("hookwork_inbox=").unwrap();
+    let value = cookie.strip_prefix("__Host-hookwork_inbox=").unwrap();
     assert!(
         text.contains("somebody logs in to the inbox")
             && text.contains("a wrong token of the inbox"),
