@@ -18,10 +18,12 @@ use futures_util::stream::{self, StreamExt as _};
 
 /// Listings of a thousand files that one look at the list costs at most.
 static LISTINGS_MAX: Bound<usize> = Bound::new("inbox.listings", 8);
+/// Listings of the files of one delivery. It has several where an outage had each of its many jobs tried again and again.
+static GROUP_LISTINGS_MAX: Bound<usize> = Bound::new("inbox.group_listings", 32);
 /// Attempts of a delivery that are shown, the newest ones.
 static ATTEMPTS_MAX: Bound<usize> = Bound::new("inbox.attempts", 100);
 /// Attempts that are read at a time.
-const READS_AT_A_TIME: usize = 16;
+static READS_AT_A_TIME: Bound<usize> = Bound::new("inbox.reads_at_a_time", 16);
 
 /// A part of the list.
 #[derive(Clone, Debug)]
@@ -64,10 +66,11 @@ impl App {
     pub async fn find(&self, id: DeliveryId) -> Result<Option<Found>, String> {
         let state = self.inbox()?;
         let told = |error: CallError| error.to_string();
-        let mut files = self.files_of(state, FOLDER, id).await.map_err(told)?;
+        let (mut files, _) = self.files_of(state, FOLDER, id).await.map_err(told)?;
         let mut folder = FOLDER;
         if !files.iter().any(|name| is_delivery(name)) {
-            let apart = self.files_of(state, STRANGERS, id).await.map_err(told)?;
+            let apart = self.files_of(state, STRANGERS, id).await;
+            let (apart, _) = apart.map_err(told)?;
             if !apart.is_empty() {
                 folder = STRANGERS;
                 files.splice(0..0, apart);
@@ -100,7 +103,7 @@ impl App {
             Ok(bytes.and_then(|json| Attempt::from_json(&json)))
         });
         let attempts: Vec<Result<Option<Attempt>, String>> = stream::iter(attempts)
-            .buffered(READS_AT_A_TIME)
+            .buffered(READS_AT_A_TIME.get())
             .collect()
             .await;
         let attempts: Result<Vec<_>, String> = attempts.into_iter().collect();
@@ -143,30 +146,31 @@ impl App {
             return Ok(None);
         };
         let files = self.files_of(state, FOLDER, id).await;
-        let files = files.map_err(WorkError::State)?;
+        let (files, _) = files.map_err(WorkError::State)?;
         let name = files.into_iter().find(|name| is_delivery(name));
         Ok(name.map(|name| format!("s3://{}/{FOLDER}{name}", state.name())))
     }
 
-    /// The names of a delivery's files in one of the folders, after it.
+    /// The names of a delivery's files in one of the folders, after it, and how many listings that took.
     async fn files_of(
         &self,
         state: &Bucket,
         folder: &str,
         id: DeliveryId,
-    ) -> Result<Vec<String>, CallError> {
+    ) -> Result<(Vec<String>, usize), CallError> {
         let group = group(id);
-        let (mut names, mut after) = (Vec::new(), None);
-        for _ in 0..LISTINGS_MAX.get() {
+        let (mut names, mut after, mut listings) = (Vec::new(), None, 0);
+        while listings < GROUP_LISTINGS_MAX.get() {
             let place = format!("{folder}{group}/");
             let (files, last) = state.page(&place, after.as_deref()).await?;
+            listings += 1;
             after = files.last().map(|file| file.key.clone());
             names.extend(files.iter().map(|file| format!("{group}/{}", file.key)));
             if last {
                 break;
             }
         }
-        Ok(names)
+        Ok((names, listings))
     }
 
     /// The header in which a source's sender signs, where that is of its own choice.

@@ -24,8 +24,9 @@ impl Folder {
         self.rows.is_empty() && !self.last
     }
 
-    /// Reads on, by one listing.
-    async fn read_on(&mut self, state: &Bucket) -> Result<(), String> {
+    /// Reads on, by one listing, and where one delivery has more files than that, by all of its own. Says how many it took.
+    async fn read_on(&mut self, app: &App, state: &Bucket) -> Result<usize, String> {
+        let mut calls = 1;
         let page = state.page(self.name, Some(&self.after)).await;
         let (files, last) = page.map_err(|error| error.to_string())?;
         let names: Vec<_> = files.iter().map(|file| file.key.as_str()).collect();
@@ -33,6 +34,12 @@ impl Folder {
         // The last delivery's files may go on in the next page.
         if !last && found.len() > 1 {
             found.pop();
+        } else if let (false, Some(alone)) = (last, found.last_mut()) {
+            let files = app.files_of(state, self.name, alone.id).await;
+            let (files, listings) = files.map_err(|error| error.to_string())?;
+            calls += listings;
+            let whole = rows(files.iter().map(String::as_str)).pop();
+            alone.attempts = whole.unwrap_or_else(|| alone.clone()).attempts;
         }
         if let Some(row) = found.last() {
             self.after = end_of(row);
@@ -46,7 +53,7 @@ impl Folder {
         }
         self.rows.extend(found);
         self.last = last;
-        Ok(())
+        Ok(calls)
     }
 }
 
@@ -58,7 +65,7 @@ fn end_of(row: &Row) -> String {
 impl App {
     /// The newest deliveries that a filter wants, from a cursor of an earlier page on. It takes no more than eight calls, so
     /// of what is rare it may find fewer than `limit`, with a cursor to go on from. Where no stranger's delivery can be wanted theirs
-    /// are not read.
+    /// are not read. A delivery with more files than a listing has takes some more.
     ///
     /// # Errors
     /// A sentence.
@@ -89,7 +96,9 @@ impl App {
                 if filter.wants(&row) {
                     wanted.push(row);
                     if wanted.len() >= limit {
-                        return Ok(page(wanted, Some(told), searched, calls));
+                        let ended = folders.iter().all(|it| it.last && it.rows.is_empty());
+                        let older = (!ended).then_some(told);
+                        return Ok(page(wanted, older, searched, calls));
                     }
                 }
             }
@@ -105,8 +114,8 @@ impl App {
             // Together where both are at the same place, as at the beginning.
             short.retain(|folder| folder.after == reached);
             short.truncate(LISTINGS_MAX.get() - calls);
-            calls += short.len();
-            try_join_all(short.into_iter().map(|folder| folder.read_on(state))).await?;
+            let read = short.into_iter().map(|folder| folder.read_on(self, state));
+            calls += try_join_all(read).await?.iter().sum::<usize>();
         }
     }
 }

@@ -224,3 +224,45 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
     };
     assert!(app.held_keys(&unknown, 10).await.is_err());
 }
+
+#[tokio::test]
+async fn a_delivery_with_more_files_than_a_listing_has_is_one_row_with_all_of_them() {
+    let world = github().await;
+    filled(&world, 3);
+    let place = world.store.keys("state").remove(1);
+    let (group, _) = place.rsplit_once('/').unwrap();
+    // An outage of hours: each attempt failed, and the last one did not.
+    for number in 0..2_300u128 {
+        let id = Uuid::from_u128(((1_780_000_002_000 + number) << 80) | (7 << 76) | (2 << 62));
+        let outcome = if number < 2_299 {
+            "failed.0.1.5."
+        } else {
+            "copied.1.1.5."
+        };
+        let attempt = format!("{group}/1.{id}.queue.{outcome}");
+        world.store.put("state", &attempt, "");
+    }
+    let list = async |before: Option<String>, limit| {
+        let app = world.app();
+        let page = app.list(&Filter::default(), before.as_deref(), limit).await;
+        page.unwrap()
+    };
+    let page = list(None, 3).await;
+    let told: Vec<_> = page
+        .rows
+        .iter()
+        .map(|row| (row.state().word(), row.attempts.len()))
+        .collect();
+    assert_eq!(told, [("nothing", 0), ("done", 2_300), ("refused", 0)]);
+    assert_eq!(page.before, None, "there are no older ones");
+    let (mut rows, mut before) = (Vec::new(), None);
+    loop {
+        let page = list(before, 1).await;
+        rows.extend(page.rows);
+        before = page.before;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(rows, page.rows, "row by row it is the same");
+}
