@@ -23,6 +23,7 @@ timestamp_header timestamp_prefix tolerance id_header id_field event_header even
 version delivery work kind mirror summary audit source key received headers from method Root=1-65a0c8d2-0123456789abcdef01234567;Sampled=1
 flavor vk minio ceph aws endpoint region buckets name basetime max_elapsed_time sequences expected_data_points received_data_points int64 time prefix include exclude deletes keep hold count share storage_class notify url path trigger
 verify topics generic secrets keys access_key_id secret_access_key url_key api_token verify_token
+ListBucketResult EncodingType Contents Key LastModified Initiated ETag UploadId Sun, Sunday, Nov Feb GMT UTC +0000 -0500 T08:49:37Z 23:59:60
 NotificationConfiguration SimpleTopicConfiguration Id Url Filter S3Key FilterRule <!--  --> <![CDATA[ ]]> &amp; &#x0; <?xml <!DOCTYPE
 \\u0000 \\ud800 1e999 -0 null true [] {}
 """.split()
@@ -137,6 +138,14 @@ def of(target):
         yield "dRoot=1-65a0c8d2-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=1"
         yield "e1:0123456789abcdef:etag:vk/mcs1/b"
         yield 'f/a/b\n{"a":{"b":"c"}}'
+    elif target == "answers":
+        listed = "<Contents><Key>a%2Bb</Key><LastModified>2023-11-14T22:13:20.000Z</LastModified><ETag>&quot;a&quot;</ETag><Size>5</Size></Contents>"
+        yield f"a<?xml version=\"1.0\"?><ListBucketResult><EncodingType>url</EncodingType>{listed}</ListBucketResult>"
+        yield "a<Upload><Key>a\x01&b&#x1F;&amp;\uffff</Key><Initiated>Sun, 6 Nov 1994 08:49:37 GMT</Initiated></Upload>"
+        yield "a<Error><Code>NoSuchKey</Code><Key>a & b</Key></Error>"
+        for time in ("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "1994-11-06T08:49:37.000+02:00", "19941106T084937Z", "784111777"):
+            yield "b" + time
+        yield "c" + json.dumps({"vk": {"keys": [{"access_key_id": "a", "secret_access_key": "b\n"}]}, "i": {"secrets": ["x"], "api_token": "t"}})
     elif target == "settings":
         parameters = json.loads((ROOT / "events/env.json").read_text())["Parameters"]
         yield from ("a" + json.dumps(source) for source in json.loads(parameters["SOURCES"]).values())

@@ -151,6 +151,11 @@ pub enum WorkError {
         "{0} attempts in a row carried no part over: the time for one is too short, or one side is too slow"
     )]
     NoProgress(u32),
+    /// The origin has archived the object, and its bytes are needed.
+    #[error(
+        "origin: the object is archived, so that its bytes cannot be read (InvalidObjectState): restore it there, and it is copied with its next event or audit"
+    )]
+    Archived,
     /// The object is larger than S3 stores, or its key in the backup is longer than S3 takes.
     #[error("the backup cannot hold it: {0}")]
     DoesNotFit(String),
@@ -217,6 +222,7 @@ impl WorkError {
     pub fn settled(&self) -> Option<&'static str> {
         match self {
             Self::DoesNotFit(_) => Some("the backup cannot hold it"),
+            Self::Archived => Some("archived in the origin: restore it there"),
             Self::NoProgress(_) => Some("attempts end before any of it is copied"),
             Self::NotConfigured(_) => Some("not in the settings"),
             Self::NoState => Some("the settings have no state bucket"),
@@ -246,7 +252,9 @@ impl WorkError {
     #[must_use]
     pub fn remote(&self) -> Option<Remote> {
         match self {
-            Self::Origin(_) | Self::BrokenOff(_) | Self::Unproven => Some(Remote::Origin),
+            Self::Origin(_) | Self::BrokenOff(_) | Self::Unproven | Self::Archived => {
+                Some(Remote::Origin)
+            }
             Self::Backup(_) => Some(Remote::Backup),
             Self::Intdash(_) => Some(Remote::Intdash),
             Self::Sns(_) => Some(Remote::Sns),
@@ -301,6 +309,7 @@ impl Stop {
             Kind::PreconditionFailed | Kind::NoSuchKey | Kind::NoSuchRange => {
                 Self::StartOver(error.to_string())
             }
+            Kind::Archived => Self::Failed(WorkError::Archived),
             _ => Self::Failed(WorkError::Origin(error)),
         }
     }

@@ -3,12 +3,12 @@
 
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
-use crate::clients::error::Kind;
+use crate::clients::error::{CallError, Kind};
 use crate::clients::look::Sight;
 use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::ObjectRef;
-use crate::domain::fit::fit;
+use crate::domain::fit::{Fitted, fit};
 use crate::domain::job::Outcome;
 use crate::domain::object::{ETag, Fingerprint, KEY_MAX, ObjectState};
 use crate::domain::parts::PART_USUAL;
@@ -122,6 +122,8 @@ impl Mirror<'_> {
         let mut changed = 0;
         // Whether an upload may be lying there that nobody will go on with.
         let mut abandoned = false;
+        // Whether the origin's bytes cannot be read.
+        let mut archived = false;
         let rules = self.rule.rules(&origin, &self.object.key);
         let mut step = rounds::begin(rules);
         loop {
@@ -136,6 +138,8 @@ impl Mirror<'_> {
                                 .await
                                 .map_err(WorkError::Backup)
                         })?;
+                    // A look opens every object but one that is archived.
+                    archived = seen.state().is_some() && opened.is_none();
                     if wants_bytes(&rules, &seen, &backup) {
                         self.read_bytes(&mut seen, &mut opened).await?;
                     }
@@ -151,6 +155,9 @@ impl Mirror<'_> {
                     changed = state.map_or(0, |state| state.last_modified);
                     abandoned |= state.is_none_or(|state| transfer::needs_upload(state.size));
                     look.looked(seen, &backup)
+                }
+                Step::Write(Write::Copy { .. }, _) if archived => {
+                    return Err(WorkError::Archived);
                 }
                 Step::Write(write, writing) => {
                     let round = writing.round();
@@ -231,11 +238,21 @@ impl Mirror<'_> {
                 properties,
                 mark,
             } => {
-                let fitted = fit(&properties, &mark, class);
-                let rewrite = self.backup.rewrite(backup_key, &etag, &fitted.properties);
-                match rewrite.await {
+                let mut fitted = fit(&properties, &mark, class);
+                let answer = loop {
+                    let rewrite = self.backup.rewrite(backup_key, &etag, &fitted.properties);
+                    match rewrite.await {
+                        Err(error) if let Some(less) = self.without_refused(&fitted, &error) => {
+                            fitted = less;
+                        }
+                        answer => break answer,
+                    }
+                };
+                match answer {
                     // Where it is gone, the next look says so; a store that shows it and does not find it takes a copy.
-                    Err(e) if matches!(e.kind, Kind::Refused | Kind::NoSuchKey) => {
+                    Err(e)
+                        if matches!(e.kind, Kind::Refused | Kind::Archived | Kind::NoSuchKey) =>
+                    {
                         let reason = format!("the backup does not copy in place: {e}");
                         self.starting_over(round, &reason);
                         return Err(Failure::Refused(WorkError::Backup(e)));
@@ -257,6 +274,11 @@ impl Mirror<'_> {
             }
             Stop::Failed(error) => Failure::Unknown(error),
         })
+    }
+
+    /// The properties without those that the backup has refused.
+    fn without_refused(&self, fitted: &Fitted, error: &CallError) -> Option<Fitted> {
+        transfer::without_refused(self.delivery, &self.object.key, fitted, error)
     }
 
     /// Drops the upload that an earlier worker left of this key, if there is one: what it would have copied is not wanted
@@ -312,7 +334,7 @@ pub(crate) async fn look(
 ) -> Result<(OriginState, Option<ObjectBody>), WorkError> {
     let sight = origin.look(key, window).await;
     match sight.map_err(WorkError::Origin)? {
-        Sight::Present(state, body) => Ok((OriginState::Present(*state, None), Some(body))),
+        Sight::Present(state, body) => Ok((OriginState::Present(*state, None), body)),
         Sight::Missing(no_such_key) => {
             let listing = origin.not_listed(key).await;
             let not_listed = listing

@@ -6,6 +6,7 @@ mod seal;
 
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
+use crate::clients::error::CallError;
 use crate::domain::bound::Bound;
 use crate::domain::checksum::Crc64;
 use crate::domain::delivery::DeliveryId;
@@ -82,6 +83,19 @@ pub fn needs_upload(size: u64) -> bool {
     size > PART_USUAL.get()
 }
 
+/// The properties without those that the backup has refused; none where an error is not about properties.
+pub(crate) fn without_refused(
+    delivery: DeliveryId,
+    key: &str,
+    fitted: &Fitted,
+    error: &CallError,
+) -> Option<Fitted> {
+    let code = error.refuses_properties()?;
+    let less = fitted.without_refused(code, &error.cause)?;
+    tracing::warn!(delivery.id = %delivery, object.key = key, %error, left_out = ?less.left_out, "the backup refuses a property: the copy is written without it");
+    Some(less)
+}
+
 /// What a transfer has done.
 #[derive(Debug)]
 pub struct Carried {
@@ -114,6 +128,11 @@ impl Transfer<'_> {
         fit(&self.state.properties, &mark, self.class)
     }
 
+    /// The same without a property that the backup has just refused.
+    fn without_refused(&self, fitted: &Fitted, error: &CallError) -> Option<Fitted> {
+        without_refused(self.delivery, self.key, fitted, error)
+    }
+
     async fn in_one_pass(&self, first: Option<ObjectBody>) -> Result<Carried, Stop> {
         let kib = u32::try_from(self.state.size.div_ceil(1024).max(1)).expect("a small object");
         let write = async {
@@ -130,6 +149,8 @@ impl Transfer<'_> {
                 attempt += 1;
                 let body = match body.take() {
                     Some(body) => body,
+                    // Nothing has no range.
+                    None if self.state.size == 0 => ObjectBody::empty(),
                     None => self
                         .origin
                         .open(self.key, &self.state.etag, 0..self.state.size)
@@ -139,6 +160,11 @@ impl Transfer<'_> {
                 let reason = match body.collect().await {
                     Ok(bytes) => {
                         let checksum = Crc64::of(&bytes);
+                        // Some stores give a directory's marker, which has no bytes, the MD5 of something else. Nothing can be
+                        // damaged of no bytes, and the look after the write is the second read.
+                        if self.state.size == 0 {
+                            break (bytes, checksum);
+                        }
                         // Not every ETag that looks like an MD5 is one (SSE-KMS, some S3-compatibles): two reads that agree
                         // tell one that is not from bytes that were damaged on their way.
                         if self.state.etag.may_name(&bytes) || doubted == Some(checksum) {
@@ -154,22 +180,28 @@ impl Transfer<'_> {
                 }
                 self.pause(attempt, 0, &reason).await;
             };
-            let Fitted {
-                properties,
-                left_out,
-            } = self.fitted(MarkedBytes::Checksum(checksum));
-            let put = self.backup.put(
-                self.backup_key,
-                bytes,
-                &properties,
-                &self.condition,
-                checksum,
-            );
+            let mut fitted = self.fitted(MarkedBytes::Checksum(checksum));
+            let etag = loop {
+                let put = self.backup.put(
+                    self.backup_key,
+                    bytes.clone(),
+                    &fitted.properties,
+                    &self.condition,
+                    checksum,
+                );
+                match put.await {
+                    Ok(etag) => break etag,
+                    Err(error) => match self.without_refused(&fitted, &error) {
+                        Some(less) => fitted = less,
+                        None => return Err(Stop::of_write(error)),
+                    },
+                }
+            };
             Ok(Carried {
-                etag: put.await.map_err(Stop::of_write)?,
+                etag,
                 checksum,
                 bytes: self.state.size,
-                left_out,
+                left_out: fitted.left_out,
             })
         };
         timeout_at(self.deadline, write)

@@ -78,7 +78,10 @@ impl Sides<'_> {
                 },
                 Ok(BackupState::Absent) => Whose::Nobodys,
                 Err(error)
-                    if matches!(error.kind, Kind::Refused | Kind::Denied | Kind::BadAnswer) =>
+                    if matches!(
+                        error.kind,
+                        Kind::Refused | Kind::Archived | Kind::Denied | Kind::BadAnswer
+                    ) =>
                 {
                     Whose::Unreadable(error)
                 }

@@ -26,6 +26,15 @@ pub struct ObjectBody {
 }
 
 impl ObjectBody {
+    /// The bytes of an object that has none.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            stream: ByteStream::new(SdkBody::empty()),
+            length: 0,
+        }
+    }
+
     /// How many bytes there must be.
     #[must_use]
     pub fn length(&self) -> u64 {

@@ -19,6 +19,8 @@ pub enum Kind {
     NoSuchUpload,
     /// 401 or 403: wrong keys, or no right to do this.
     Denied,
+    /// 403 with a code of archives: the object is there, and its bytes cannot be read before somebody restores it.
+    Archived,
     /// 412: the condition did not hold; nothing was changed.
     PreconditionFailed,
     /// 409: another request for the same key got in between; nothing was changed.
@@ -39,6 +41,8 @@ pub enum Kind {
 
 /// So many characters of a cause are kept.
 const CAUSE_MAX: usize = 1000;
+/// So many characters of a code are kept: the longest that S3 has is half of it.
+const CODE_MAX: usize = 100;
 
 /// A call that failed.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ pub struct CallError {
     pub place: String,
     /// Why, as told by the layer below.
     pub cause: String,
+    /// The remote service's own code for it, where it has said one.
+    pub code: Option<String>,
 }
 
 impl CallError {
@@ -71,6 +77,7 @@ impl CallError {
             operation,
             place: place.into(),
             cause,
+            code: None,
         }
     }
 
@@ -89,6 +96,25 @@ impl CallError {
     #[cfg(test)]
     pub(crate) fn of_kind(kind: Kind) -> Self {
         Self::new(kind, "Test", "nowhere", "a test")
+    }
+
+    /// The code of a refusal that may be about one of the properties that a write carries. Nothing was written then.
+    #[must_use]
+    pub fn refuses_properties(&self) -> Option<&str> {
+        let code = self
+            .code
+            .as_deref()
+            .filter(|_| self.kind == Kind::Refused)?;
+        match self.operation {
+            "PutObject" | "CreateMultipartUpload" | "CopyObject" => Some(code),
+            // It carries nothing else.
+            "PutObjectTagging"
+                if ["InvalidTag", "InvalidArgument", "BadRequest"].contains(&code) =>
+            {
+                Some("InvalidTag")
+            }
+            _ => None,
+        }
     }
 
     /// Whether a conditional write of one of our own files found that somebody else was there.
@@ -111,6 +137,8 @@ impl CallError {
         let code = error.code();
         let kind = match (error, status) {
             (SdkError::ServiceError(_), Some(status)) => by_status(status, code),
+            // An error whose body cannot be read has its status all the same.
+            (SdkError::ResponseError(_), Some(status @ 300..)) => by_status(status, None),
             (SdkError::ConstructionFailure(_), _) => Kind::Refused,
             _ => Kind::Unknown,
         };
@@ -123,7 +151,10 @@ impl CallError {
             ),
             (None, _) => chain(error),
         };
-        Self::new(kind, operation, place, cause)
+        Self {
+            code: code.map(|code| code.chars().take(CODE_MAX).collect()),
+            ..Self::new(kind, operation, place, cause)
+        }
     }
 }
 
@@ -139,11 +170,13 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
         (200..300, Some("PreconditionFailed")) => Kind::PreconditionFailed,
         (200..300, Some("ConditionalRequestConflict")) => Kind::Conflict,
         (200..300, Some("SlowDown")) => Kind::Busy,
+        (200..300, Some(code)) if is_archived(code) => Kind::Archived,
         (200..300, _) => Kind::Unknown,
         // What S3 says when an upload stood still.
         (400, Some("RequestTimeout")) => Kind::Unknown,
-        // Archived: its bytes cannot be read where they lie.
-        (403, Some("InvalidObjectState")) => Kind::Refused,
+        (_, Some(code)) if is_archived(code) => Kind::Archived,
+        (403, Some(code)) if is_throttling(code) => Kind::Busy,
+        (403, Some(code)) if is_no_question_of_rights(code) => Kind::Refused,
         // So SQS and Secrets Manager say it.
         (400, Some("AccessDenied" | "AccessDeniedException")) => Kind::Denied,
         (404, Some("NoSuchKey")) => Kind::NoSuchKey,
@@ -169,6 +202,34 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
         (500.., _) => Kind::Unknown,
         _ => Kind::Refused,
     }
+}
+
+/// Whether a code says that an object is archived: of a read and of a copy in place.
+fn is_archived(code: &str) -> bool {
+    matches!(
+        code,
+        "InvalidObjectState" | "ObjectNotInActiveTierError" | "ObjectNotInActiveTier"
+    )
+}
+
+/// Whether a code that comes with 403 is about something else than keys and rights, so that neither other keys nor other
+/// rights help. Every other 403 is about rights: `AccessDenied`, `InvalidAccessKeyId`, `SignatureDoesNotMatch`,
+/// `AllAccessDisabled`, `ExpiredToken` and whatever else they are called.
+fn is_no_question_of_rights(code: &str) -> bool {
+    matches!(
+        code,
+        // A clock is wrong.
+        "RequestTimeTooSkewed"
+            | "RequestExpired"
+            // The account is full (Ceph, MinIO, SeaweedFS).
+            | "QuotaExceeded"
+            | "XMinioAdminBucketQuotaExceeded"
+            | "XMinioStorageFull"
+            | "InsufficientStorage"
+            // Object Lock holds what is there.
+            | "ObjectLocked"
+            | "InvalidRetentionPeriod"
+    )
 }
 
 /// Whether a code of AWS's other services, which answer it with 400, says that there were too many requests.
@@ -215,6 +276,29 @@ mod tests {
         assert_eq!(by_status(403, None), Kind::Denied);
         let sqs = by_status(400, Some("AccessDeniedException"));
         assert_eq!(sqs, Kind::Denied);
+    }
+
+    #[test]
+    fn a_403_that_is_no_question_of_rights_is_told_apart_by_its_code() {
+        for (code, kind) in [
+            ("InvalidObjectState", Kind::Archived),
+            ("ObjectNotInActiveTierError", Kind::Archived),
+            ("ObjectNotInActiveTier", Kind::Archived),
+            ("RequestTimeTooSkewed", Kind::Refused),
+            ("QuotaExceeded", Kind::Refused),
+            ("ObjectLocked", Kind::Refused),
+            ("RequestThrottled", Kind::Busy),
+            ("SlowDown", Kind::Busy),
+            ("AccessDenied", Kind::Denied),
+            ("InvalidAccessKeyId", Kind::Denied),
+            ("SignatureDoesNotMatch", Kind::Denied),
+            ("AllAccessDisabled", Kind::Denied),
+            ("AnythingElse", Kind::Denied),
+        ] {
+            assert_eq!(by_status(403, Some(code)), kind, "{code}");
+        }
+        let in_200 = by_status(200, Some("ObjectNotInActiveTierError"));
+        assert_eq!(in_200, Kind::Archived);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The one HTTPS client of the process: HTTP/1.1, over rustls with aws-lc.
 
+pub mod bounded;
 mod dial;
 #[cfg(feature = "dev")]
 pub mod plain;
+#[cfg(feature = "dev")]
+pub mod replay;
 
 use super::CALL_TIMEOUT;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -15,7 +18,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::retries::ErrorKind;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use bounded::Longest;
 use dial::Dial;
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -57,8 +63,12 @@ impl Https {
         Self(SharedHttpConnector::new(Calls(client)))
     }
 
-    /// Sends a request of no SDK's, and waits for the answer's head.
-    pub(super) async fn call(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    /// Sends a request of no SDK's, and waits for the answer's head. Whoever asks bounds what is read of a success.
+    pub(super) async fn call(
+        &self,
+        mut request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        request.add_extension(Longest::Streamed);
         tokio::time::timeout(CALL_TIMEOUT, self.0.call(request))
             .await
             .unwrap_or_else(|late| Err(ConnectorError::timeout(late.into())))
@@ -101,17 +111,23 @@ impl HttpConnector for Calls {
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
+        // Nobody here decompresses. It is no header that is signed: proxies change it on the way.
+        let encoding = request.headers_mut().entry(ACCEPT_ENCODING);
+        encoding.or_insert(HeaderValue::from_static("identity"));
         let captured = capture_connection(&mut request);
         if let Some(asked) = request.extensions().get::<CaptureSmithyConnection>() {
             asked.set_connection_retriever(move || metadata(&captured));
         }
+        let longest = request.extensions().get::<Longest>().copied();
+        let longest = longest.unwrap_or_default();
         // What is sent for no job, such as a look at the secrets, is not counted.
         let _ = SENT.try_with(|sent| sent.set(sent.get() + 1));
         // No read time-out: an upload is answered when its last byte is in. Each call has a limit of its own.
         let answer = self.0.request(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(classified)?;
-            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+            let status = answer.status().as_u16();
+            HttpResponse::try_from(answer.map(|body| longest.bound(status, body)))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }

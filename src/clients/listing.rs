@@ -8,6 +8,7 @@ use crate::domain::audit::Listed;
 use crate::domain::bound::Bound;
 use crate::domain::object::ETag;
 use crate::domain::reconcile::NotListed;
+use crate::domain::xml::UNREADABLE;
 use aws_sdk_s3::types::EncodingType;
 use std::time::SystemTime;
 
@@ -39,25 +40,34 @@ impl Bucket {
             .map_err(|e| CallError::of("ListObjectsV2", &self.place(prefix), &e))?;
         let bad = |cause: &str| self.bad_answer("ListObjectsV2", prefix, cause);
         let encoded = answer.encoding_type().is_some();
-        let listed = answer.contents().iter().map(|object| {
-            let key = object.key().map(|key| {
-                if encoded {
-                    form_decoded(key)
-                } else {
-                    key.to_owned()
-                }
-            });
-            let key = key.as_deref().and_then(|key| key.strip_prefix(prefix));
-            Some(Listed {
-                key: key?.to_owned(),
-                size: u64::try_from(object.size()?).ok()?,
-                etag: ETag::new(object.e_tag()?),
-                last_modified: object.last_modified()?.secs(),
-            })
-        });
-        let listed: Option<Vec<_>> = listed.collect();
-        let listed =
-            listed.ok_or_else(|| bad("an entry that is not whole, or was not asked for"))?;
+        let mut unreadable = 0_u32;
+        let mut listed = Vec::with_capacity(answer.contents().len());
+        for object in answer.contents() {
+            let whole = || bad("an entry that is not whole, or was not asked for");
+            let key = object.key().ok_or_else(whole)?;
+            // No call can name a key that is not UTF-8. The others are listed all the same.
+            let Some(key) = spelled(key, encoded) else {
+                unreadable += 1;
+                continue;
+            };
+            let entry = || {
+                Some(Listed {
+                    key: key.strip_prefix(prefix)?.to_owned(),
+                    size: u64::try_from(object.size()?).ok()?,
+                    etag: ETag::new(object.e_tag()?),
+                    last_modified: object.last_modified()?.secs(),
+                })
+            };
+            listed.push(entry().ok_or_else(whole)?);
+        }
+        if unreadable > 0 {
+            tracing::warn!(
+                bucket = self.name,
+                prefix,
+                keys = unreadable,
+                "keys that are not UTF-8 are left out of a listing: such objects cannot be mirrored"
+            );
+        }
         let last = answer.is_truncated() != Some(true);
         if listed.is_empty() && !last {
             return Err(bad("a page without a key that is not the last one"));
@@ -137,6 +147,16 @@ impl Bucket {
 
 /// The spellings of a key that a listing may mean.
 fn readings(listed: &str, encoded: bool) -> impl Iterator<Item = String> {
-    let decoded = encoded.then(|| form_decoded(listed));
+    let decoded = encoded.then(|| form_decoded(listed)).flatten();
     [Some(listed.to_owned()), decoded].into_iter().flatten()
+}
+
+/// The key that a listing means; none where it is not UTF-8.
+fn spelled(listed: &str, encoded: bool) -> Option<String> {
+    let key = if encoded {
+        form_decoded(listed)?
+    } else {
+        listed.to_owned()
+    };
+    (!key.contains(UNREADABLE)).then_some(key)
 }

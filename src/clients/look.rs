@@ -4,7 +4,7 @@ use super::blank::sayable;
 use super::body::ObjectBody;
 use super::bucket::Bucket;
 use super::error::{CallError, Kind};
-use super::object::{content_range, seen_by_head, state_of_get};
+use super::object::{content_range, seen_by_head, state_of_get, state_of_head};
 use crate::domain::checksum::Crc64;
 use crate::domain::object::{ETag, ObjectState};
 use crate::domain::reconcile::NoSuchKey;
@@ -19,8 +19,8 @@ const LOOKS: u32 = 4;
 /// What a read of a key found.
 #[derive(Debug)]
 pub enum Sight {
-    /// The object's state, and the bytes that were asked for.
-    Present(Box<ObjectState>, ObjectBody),
+    /// The object's state, and the bytes that were asked for; none of an object that is archived.
+    Present(Box<ObjectState>, Option<ObjectBody>),
     /// A bucket that answered says that there is no such key.
     Missing(NoSuchKey),
 }
@@ -58,7 +58,8 @@ impl Bucket {
         ))
     }
 
-    /// The object without its tags, its first bytes, and whether it has tags; none where there is no such key.
+    /// The object without its tags, its first bytes, and whether it may have tags; none where there is no such key. An
+    /// archived object shows its state and not its bytes.
     ///
     /// # Errors
     /// As [`Bucket::look`].
@@ -66,7 +67,7 @@ impl Bucket {
         &self,
         key: &str,
         window: u64,
-    ) -> Result<Option<(ObjectState, ObjectBody, bool)>, CallError> {
+    ) -> Result<Option<(ObjectState, Option<ObjectBody>, bool)>, CallError> {
         let get = || {
             self.client
                 .get_object()
@@ -86,11 +87,26 @@ impl Bucket {
         let answer = match answer {
             Ok(answer) => answer,
             Err(e) if e.kind == Kind::NoSuchKey => return Ok(None),
+            Err(e) if e.kind == Kind::Archived => {
+                // A HEAD does not count tags everywhere, so they are asked for.
+                return Ok(Some((self.state_by_head(key).await?, None, true)));
+            }
             Err(e) => return Err(e),
         };
         let tagged = answer.tag_count().is_some_and(|count| count > 0);
         let (state, body) = self.opened(key, answer, 0..window)?;
-        Ok(Some((state, body, tagged)))
+        Ok(Some((state, Some(body), tagged)))
+    }
+
+    /// The state of an object whose bytes cannot be read.
+    async fn state_by_head(&self, key: &str) -> Result<ObjectState, CallError> {
+        let head = self.client.head_object().bucket(&self.name);
+        let answer = head.key(sayable(key)).send().await;
+        let answer = answer.map_err(|e| CallError::of("HeadObject", &self.place(key), &e))?;
+        state_of_head(&answer).ok_or_else(|| {
+            let cause = "no ETag, no Content-Length or no Last-Modified that can be read";
+            self.bad_answer("HeadObject", key, cause)
+        })
     }
 
     /// Opens a range of an object, of this generation and no other.
@@ -140,14 +156,24 @@ impl Bucket {
         asked: Range<u64>,
     ) -> Result<(ObjectState, ObjectBody), CallError> {
         let bad = |cause: &str| self.bad_answer("GetObject", key, cause);
-        let length = answer
-            .content_length()
-            .and_then(|n| u64::try_from(n).ok())
-            .ok_or_else(|| bad("no Content-Length"))?;
-        let size = match answer.content_range() {
-            Some(header) => {
-                let (first, last, total) = content_range(header)
-                    .ok_or_else(|| bad("a Content-Range that makes no sense"))?;
+        let range = answer.content_range().map(|header| {
+            content_range(header).ok_or_else(|| bad("a Content-Range that makes no sense"))
+        });
+        let range = range.transpose()?;
+        // An answer that is made on the way may not say how long it is; its range does.
+        let length = match (answer.content_length(), range) {
+            (Some(length), _) => u64::try_from(length).ok(),
+            (None, Some((first, last, _))) => Some(last + 1 - first),
+            (None, None) => None,
+        };
+        let length = length.ok_or_else(|| {
+            bad(match answer.content_encoding() {
+                Some(_) => "no Content-Length: it may have been compressed on the way",
+                None => "no Content-Length",
+            })
+        })?;
+        let size = match range {
+            Some((first, last, total)) => {
                 if first != asked.start
                     || last + 1 != asked.end.min(total)
                     || last + 1 - first != length
@@ -160,8 +186,8 @@ impl Bucket {
             None if asked.start == 0 && length <= asked.end => length,
             None => return Err(bad("the store ignores ranges")),
         };
-        let state =
-            state_of_get(&answer, size).ok_or_else(|| bad("no ETag or no Last-Modified"))?;
+        let state = state_of_get(&answer, size)
+            .ok_or_else(|| bad("no ETag or no Last-Modified that can be read"))?;
         Ok((
             state,
             ObjectBody {

@@ -19,6 +19,7 @@ pub mod secrets;
 pub mod state;
 pub mod topic;
 pub mod upload;
+mod xml;
 
 use crate::domain::secrets::AccessKey;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -26,7 +27,7 @@ use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
 };
 use aws_smithy_types::timeout::TimeoutConfig;
-use https::Https;
+use https::{Https, bounded::Bounds};
 use std::time::Duration;
 
 /// How long a connection may take to come up.
@@ -69,8 +70,19 @@ impl Aws {
     /// Endpoints of this machine, of S3 and of all other services, with any credentials.
     #[cfg(feature = "dev")]
     pub async fn local(s3_endpoint: &str, endpoint: &str) -> Self {
+        Self::at(Https::new(), s3_endpoint, endpoint).await
+    }
+
+    /// Remote services whose answers are given, and no network.
+    #[cfg(feature = "dev")]
+    pub async fn replaying(answers: &https::replay::Replay) -> Self {
+        const NOWHERE: &str = "http://nowhere.invalid";
+        Self::at(answers.https(), NOWHERE, NOWHERE).await
+    }
+
+    #[cfg(feature = "dev")]
+    async fn at(https: Https, s3_endpoint: &str, endpoint: &str) -> Self {
         let credentials = Credentials::new("local", "local", None, None, "local");
-        let https = Https::new();
         let sdk = defaults(&https)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(credentials)
@@ -117,13 +129,15 @@ impl Aws {
     /// The client of a topic.
     #[must_use]
     pub fn topic(&self, arn: &str) -> topic::Topic {
-        topic::Topic::new(aws_sdk_sns::Client::new(&self.sdk), arn)
+        let config = aws_sdk_sns::config::Builder::from(&self.sdk).interceptor(Bounds);
+        topic::Topic::new(aws_sdk_sns::Client::from_conf(config.build()), arn)
     }
 
     /// The client of a queue.
     #[must_use]
     pub fn queue(&self, url: &str) -> queue::Queue {
-        queue::Queue::new(aws_sdk_sqs::Client::new(&self.sdk), url)
+        let config = aws_sdk_sqs::config::Builder::from(&self.sdk).interceptor(Bounds);
+        queue::Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), url)
     }
 
     /// The client of the intdash server at this base URL.
@@ -144,7 +158,9 @@ impl Aws {
         let limit = TimeoutConfig::builder()
             .operation_timeout(SECRETS_TIMEOUT)
             .build();
-        let config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk).timeout_config(limit);
+        let config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk)
+            .timeout_config(limit)
+            .interceptor(Bounds);
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 }
@@ -169,6 +185,7 @@ fn s3(sdk: &SdkConfig) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::from(sdk)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .interceptor(Bounds)
         .interceptor(headers::Readable)
         .interceptor(blank::Blank)
 }

@@ -94,11 +94,36 @@ pub(super) fn seen_by_head(answer: &HeadObjectOutput) -> Option<BackupObject> {
     })
 }
 
-/// First byte, last byte and total of a Content-Range, `bytes 0-9/100`.
+/// The state that a HEAD's answer tells, without tags.
+pub(super) fn state_of_head(answer: &HeadObjectOutput) -> Option<ObjectState> {
+    let seen = seen_by_head(answer)?;
+    Some(ObjectState {
+        etag: seen.etag,
+        size: seen.size,
+        last_modified: answer.last_modified()?.secs(),
+        properties: seen.properties,
+    })
+}
+
+/// First byte, last byte and total of a Content-Range, `bytes 0-9/100`. The unit may be in capitals, and followed by `=`, as some
+/// stores write it.
 pub(super) fn content_range(header: &str) -> Option<(u64, u64, u64)> {
-    let (range, total) = header.strip_prefix("bytes ")?.split_once('/')?;
+    const UNIT: &str = "bytes";
+    let header = header.trim();
+    let unit = header.get(..UNIT.len())?;
+    let rest = header[UNIT.len()..].strip_prefix([' ', '=', '\t'])?;
+    if !unit.eq_ignore_ascii_case(UNIT) {
+        return None;
+    }
+    // `+1` is no number of HTTP.
+    let number = |text: &str| {
+        let text = text.trim();
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        text.parse::<u64>().ok().filter(|_| digits)
+    };
+    let (range, total) = rest.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    Some((first.parse().ok()?, last.parse().ok()?, total.parse().ok()?))
+    Some((number(first)?, number(last)?, number(total)?))
         .filter(|(first, last, total)| first <= last && last < total)
 }
 
@@ -112,11 +137,10 @@ pub(super) fn tagging(tags: &BTreeMap<String, String>) -> Option<String> {
     (!tags.is_empty()).then(pairs)
 }
 
-/// A key as a listing with `encoding-type=url` spells it.
-pub(super) fn form_decoded(key: &str) -> String {
-    percent_encoding::percent_decode_str(&key.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+/// A key as a listing with `encoding-type=url` spells it; none where it is not UTF-8, which no call can name.
+pub(super) fn form_decoded(key: &str) -> Option<String> {
+    let bytes = percent_encoding::percent_decode_str(&key.replace('+', " ")).collect();
+    String::from_utf8(bytes).ok()
 }
 
 /// User metadata as the SDK takes it.
@@ -130,12 +154,26 @@ mod tests {
 
     #[test]
     fn a_content_range_must_make_sense() {
-        assert_eq!(content_range("bytes 0-9/100"), Some((0, 9, 100)));
+        for spelled in [
+            "bytes 0-9/100",
+            "Bytes 0-9/100",
+            "bytes=0-9/100",
+            " bytes  0 - 9 / 100 ",
+        ] {
+            assert_eq!(content_range(spelled), Some((0, 9, 100)), "{spelled}");
+        }
         for odd in [
             "bytes 0-9/*",
             "bytes 9-0/100",
             "bytes 0-100/100",
             "0-9/100",
+            "items 0-9/100",
+            "bytes0-9/100",
+            "bytes +0-9/100",
+            "bytes -1-9/100",
+            "bytes 0-18446744073709551616/18446744073709551617",
+            "bytes 0-18446744073709551615/18446744073709551615",
+            "byt\u{e9}s 0-9/100",
             "",
         ] {
             assert_eq!(content_range(odd), None, "{odd}");

@@ -43,7 +43,8 @@ impl Bucket {
             if state.size > max {
                 return Ok(Some((Vec::new(), state.etag)));
             }
-            let bytes = body.collect().await;
+            let archived = || self.bad_answer("GetObject", key, "the file is archived");
+            let bytes = body.ok_or_else(archived)?.collect().await;
             let bytes = bytes.map_err(|cause| self.bad_answer("GetObject", key, &cause))?;
             Ok(Some((bytes.concat(), state.etag)))
         };

@@ -16,6 +16,8 @@ use std::time::Duration;
 /// A part's time limit: this long, and a second more for each of these many bytes.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
 const PART_BYTES_A_SECOND: u64 = 2_000_000;
+/// S3 takes no more parts.
+const PARTS_MAX: usize = 10_000;
 
 /// An upload that is open.
 #[derive(Clone, Debug)]
@@ -113,11 +115,18 @@ impl Upload {
         let mut listed = BTreeMap::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| CallError::of("ListParts", &self.place(), &e))?;
+            let (before, more) = (listed.len(), page.is_truncated() == Some(true));
             listed.extend(page.parts().iter().filter_map(|part| {
                 let number = u32::try_from(part.part_number()?).ok()?;
                 let length = u64::try_from(part.size()?).ok()?;
                 Some((number, (ETag::new(part.e_tag()?), length)))
             }));
+            // A list that does not end must not be read for ever.
+            if listed.len() > PARTS_MAX || (more && listed.len() == before) {
+                let cause = "more parts than an upload has, or a page without a new one";
+                let place = self.place();
+                return Err(CallError::new(Kind::BadAnswer, "ListParts", place, cause));
+            }
         }
         Ok(listed)
     }

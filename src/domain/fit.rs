@@ -137,13 +137,13 @@ pub fn fit(origin: &Properties, mark: &Mark, class: Option<StorageClass>) -> Fit
 
 /// The names come from the wire: what is told of them is bounded.
 #[derive(Default)]
-struct LeftOut {
+pub(super) struct LeftOut {
     named: Vec<String>,
     more: usize,
 }
 
 impl LeftOut {
-    fn tell(&mut self, kind: &str, name: &str) {
+    pub(super) fn tell(&mut self, kind: &str, name: &str) {
         if self.named.len() < NAMES_SHOWN {
             let shown: String = name.chars().take(NAME_SHOWN).collect();
             self.named.push(format!("{kind} {shown:?}"));
@@ -152,7 +152,7 @@ impl LeftOut {
         }
     }
 
-    fn names(mut self) -> Vec<String> {
+    pub(super) fn names(mut self) -> Vec<String> {
         if self.more > 0 {
             self.named.push(format!("{} more", self.more));
         }

@@ -4,6 +4,7 @@ use super::{ATTEMPTS, Carried, PARTS_IN_FLIGHT, Transfer};
 use crate::clients::body::ObjectBody;
 use crate::clients::error::Kind;
 use crate::clients::upload::{Upload, whole_checksum};
+use crate::domain::fit::Fitted;
 use crate::domain::ledger::Ledger;
 use crate::domain::mark::MarkedBytes;
 use crate::domain::object::{Fingerprint, ObjectState};
@@ -27,6 +28,8 @@ struct Passage<'a> {
     upload: Upload,
     /// What its mark says of its bytes.
     bytes: MarkedBytes,
+    /// What it was opened with; of one that is gone on with, what it was to be opened with.
+    fitted: Fitted,
     plan: PartPlan,
     kept: Option<Kept<'a>>,
 }
@@ -92,6 +95,7 @@ impl Transfer<'_> {
                             return Ok(Passage {
                                 upload,
                                 bytes,
+                                fitted: self.fitted(bytes),
                                 plan: ledger.plan,
                                 kept: Some(known.go_on(found, ledger)),
                             });
@@ -144,11 +148,17 @@ impl Transfer<'_> {
         if self.ledgers.is_none() || shelf.is_some() {
             self.drop_orphans().await;
         }
-        let upload = self
-            .backup
-            .begin(self.backup_key, &self.fitted(bytes).properties)
-            .await
-            .map_err(Stop::of_write)?;
+        let mut fitted = self.fitted(bytes);
+        let upload = loop {
+            let begun = self.backup.begin(self.backup_key, &fitted.properties);
+            match begun.await {
+                Ok(upload) => break upload,
+                Err(error) => match self.without_refused(&fitted, &error) {
+                    Some(less) => fitted = less,
+                    None => return Err(Stop::of_write(error)),
+                },
+            }
+        };
         let mut kept = None;
         if let Some(shelf) = shelf {
             let ledger = Ledger::new(self.backup_key, upload.id(), self.wanted(bytes), plan);
@@ -167,6 +177,7 @@ impl Transfer<'_> {
         Ok(Passage {
             upload,
             bytes,
+            fitted,
             plan,
             kept,
         })
@@ -256,9 +267,8 @@ impl Transfer<'_> {
     async fn carry(
         &self,
         passage: &Passage<'_>,
-        first: Option<ObjectBody>,
+        mut first: Option<ObjectBody>,
     ) -> Result<Carried, Stop> {
-        let mut first = first;
         let parts = passage.plan.parts().map(|part| {
             // The answer that the look opened is the first part, where the plan cuts it so.
             let opened = if part.offset == 0 {
@@ -295,7 +305,7 @@ impl Transfer<'_> {
                 }
                 done => {
                     let done = done.map_err(Stop::of_write)?;
-                    let left_out = self.seal(passage.bytes, &done).await?;
+                    let left_out = self.seal(passage.bytes, &passage.fitted, &done).await?;
                     return Ok(Carried {
                         etag: done.etag,
                         checksum: done.checksum,

@@ -14,23 +14,32 @@ impl Transfer<'_> {
     pub(super) async fn seal(
         &self,
         bytes: MarkedBytes,
+        fitted: &Fitted,
         done: &Completed,
     ) -> Result<Vec<String>, Stop> {
-        let Fitted {
-            properties,
-            left_out,
-        } = self.fitted(bytes);
+        let mut fitted = fitted.clone();
         if bytes != MarkedBytes::Sealed {
-            return Ok(left_out);
+            return Ok(fitted.left_out);
         }
-        let mut tags = properties.tags;
         let seal = Seal {
             checksum: done.checksum,
             etag: done.etag.clone(),
         };
-        tags.insert(Seal::NAME.to_owned(), seal.to_string());
         let version = done.version.as_deref();
-        match self.backup.tag(self.backup_key, version, &tags).await {
+        let tagged = loop {
+            let mut tags = fitted.properties.tags.clone();
+            tags.insert(Seal::NAME.to_owned(), seal.to_string());
+            match self.backup.tag(self.backup_key, version, &tags).await {
+                Ok(()) => break Ok(()),
+                // An upload that is gone on with may have been opened without them.
+                Err(error) => match self.without_refused(&fitted, &error) {
+                    Some(less) => fitted = less,
+                    None => break Err(error),
+                },
+            }
+        };
+        let left_out = fitted.left_out;
+        match tagged {
             Ok(()) if version.is_some() => Ok(left_out),
             // Without versions the tags may have met an object that somebody put there meanwhile.
             Ok(()) => {

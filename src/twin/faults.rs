@@ -16,7 +16,7 @@ use s3s::{Body, HttpRequest, HttpResponse};
 use tokio::sync::Notify;
 
 pub(crate) use answer::refusal;
-use answer::{drain, stalled, truncated, without, xml_answer};
+use answer::{drain, stalled, swapped, truncated, without, xml_answer};
 
 /// The faults of one server: cheap to clone, every clone is the same.
 #[derive(Clone, Default)]
@@ -79,6 +79,8 @@ pub enum Fault {
     Add(&'static str, &'static str),
     /// A header of the answer, in lower case, is missing.
     Unset(&'static str),
+    /// In the answer's body the one text stands instead of the other.
+    Swap(&'static str, &'static str),
     /// The request's range is ignored.
     IgnoreRange,
     /// An answer of status 200 with this body; the effect is not applied.
@@ -275,6 +277,7 @@ impl Faults {
                 response.headers_mut().append(name, value);
                 Ok(response)
             }
+            Some(Fault::Swap(old, new)) => Ok(swapped(handle(request).await?, old, new).await),
             Some(Fault::Unset(name)) => Ok(without(handle(request).await?, name)),
             Some(Fault::IgnoreRange) => {
                 request.headers_mut().remove(RANGE);

@@ -96,6 +96,7 @@ pub(crate) fn client(endpoint: &str, credentials: Credentials) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(hookwork::clients::https::Https::new())
+        .interceptor(hookwork::clients::https::bounded::Bounds)
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
         .credentials_provider(credentials)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
 
+mod answers;
 mod audit;
 mod certificates;
 mod chain;
@@ -12,6 +13,7 @@ mod emulator;
 mod entropy;
 mod events;
 mod flavors;
+mod floods;
 mod generic;
 mod handshakes;
 mod inbox;

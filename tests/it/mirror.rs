@@ -9,4 +9,5 @@ mod objects;
 mod races;
 mod resume;
 mod rules;
+mod spellings;
 mod sweep;

@@ -143,7 +143,14 @@ async fn of_sample(what: &str, bucket: &Bucket, sample: &Listed, tell: Tell<'_>)
     let key = &sample.key;
     let what_reads = format!("{what}: reads");
     let (state, body) = match bucket.look(key, PART_USUAL.get()).await {
-        Ok(Sight::Present(state, body)) => (state, body),
+        Ok(Sight::Present(state, Some(body))) => (state, body),
+        Ok(Sight::Present(_, None)) => {
+            return tell(Check::warn(
+                what_reads,
+                "the object that was to be tried is archived",
+                "put another one, and ask again",
+            ));
+        }
         Ok(Sight::Missing(_)) => {
             return tell(Check::warn(
                 what_reads,

@@ -37,6 +37,14 @@ pub(super) fn without(mut response: HttpResponse, name: &'static str) -> HttpRes
     response
 }
 
+/// The same answer with another text in its body.
+pub(super) async fn swapped(mut response: HttpResponse, old: &str, new: &str) -> HttpResponse {
+    let body = drain(response.body_mut()).await;
+    let body = String::from_utf8_lossy(&body).replace(old, new);
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.map(|_| Body::from(body))
+}
+
 /// Reads a body to its end; what came before a broken end counts.
 pub(super) async fn drain(body: &mut Body) -> Vec<u8> {
     let mut read = Vec::new();

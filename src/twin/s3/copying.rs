@@ -2,12 +2,12 @@
 //!
 //! It must never copy bytes, and never copy a source that fails its conditions.
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETag,
     ETagCondition, MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::condition::{ReadIf, WriteIf};
 use super::object::{Content, Properties, crc_text};
@@ -33,7 +33,7 @@ impl Service {
         };
         source_if.check(&found, || s3_error!(PreconditionFailed))?;
         if found.is_archived() {
-            return Err(s3_error!(InvalidObjectState));
+            return Err(archived());
         }
         let replace = input
             .metadata_directive
@@ -137,6 +137,16 @@ impl Service {
             ..Default::default()
         })
     }
+}
+
+/// A copy has another code for it than a read.
+fn archived() -> S3Error {
+    let mut error = S3Error::with_message(
+        S3ErrorCode::Custom("ObjectNotInActiveTierError".into()),
+        "The source object of the COPY action is not in the active tier",
+    );
+    error.set_status_code(StatusCode::FORBIDDEN);
+    error
 }
 
 fn copied_from(source: &CopySource) -> S3Result<(&str, &str)> {

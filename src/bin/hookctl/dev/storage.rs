@@ -8,7 +8,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
-use hookwork::clients::https::Https;
+use hookwork::clients::https::{Https, bounded::Bounds};
 
 use super::{ACCESS_KEY, REGION, SECRET_KEY};
 
@@ -51,6 +51,7 @@ impl Storage {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(Https::new())
+            .interceptor(Bounds)
             .endpoint_url(endpoint)
             .force_path_style(true)
             .region(Region::from_static(REGION))
