@@ -35,11 +35,16 @@ $(VENV): requirements.txt
 
 # ---- On this machine
 
+# Cargo shows what it builds: without that the first minutes would look like a hang.
+FIRST = @test -x $(TARGET)/debug/hookctl || echo 'Building hookctl: some minutes the first time, seconds later.'
+
 run: ## Everything on this machine, offline: PORT=8080 S3_PORT=9000
-	cargo run --quiet --features dev --bin hookctl -- dev --write $(TARGET)/local.json
+	$(FIRST)
+	@cargo run --features dev --bin hookctl -- dev --write $(TARGET)/local.json
 
 demo: ## The main job, step by step, each step checked; exits 0 only if all are right
-	cargo run --quiet --features dev --bin hookctl -- dev --once
+	$(FIRST)
+	@cargo run --features dev --bin hookctl -- dev --once
 
 test: $(VENV) ## All tests
 	cargo test --features dev

@@ -27,7 +27,13 @@ use uuid::{NoContext, Timestamp, Uuid};
 /// Why a delivery was not received again.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Unreplayed {
-    /// It cannot be.
+    /// There is no such delivery.
+    #[error("{0}")]
+    Unknown(String),
+    /// Whether there is could not be read.
+    #[error("{0}")]
+    Unread(String),
+    /// It is refused, or there is nothing to do again.
     #[error("{0}")]
     Never(String),
     /// Something failed.
@@ -206,9 +212,9 @@ impl App {
     }
 
     async fn kept(&self, id: DeliveryId) -> Result<Record, Unreplayed> {
-        let found = self.find(id).await.map_err(Unreplayed::Failed)?;
+        let found = self.find(id).await.map_err(Unreplayed::Unread)?;
         let record = found.and_then(|found| found.record);
-        record.ok_or_else(|| Unreplayed::Never(format!("no delivery {id} is kept")))
+        record.ok_or_else(|| Unreplayed::Unknown(format!("no delivery {id} is kept")))
     }
 
     async fn receive_again(

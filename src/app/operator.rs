@@ -2,6 +2,7 @@
 //!
 //! Feature `dev`: the function has none of it.
 
+pub mod advice;
 pub mod backfill;
 pub mod compare;
 pub mod doctor;

@@ -55,9 +55,28 @@ pub struct CallError {
     pub place: String,
     /// Why, as told by the layer below.
     pub cause: String,
-    /// The remote service's own code for it, where it has said one.
+    /// The remote service's own code for it, or one of [`code`] where there was no answer.
     pub code: Option<String>,
 }
+
+/// Codes for calls that were not answered.
+pub mod code {
+    /// Nothing listens there.
+    pub const REFUSED: &str = "ConnectionRefused";
+    /// The host's name has no address.
+    pub const NO_HOST: &str = "HostNotFound";
+    /// The two ends do not agree on TLS, or the certificate is not trusted.
+    pub const TLS: &str = "TlsFailed";
+    /// No answer in time.
+    pub const TIMEOUT: &str = "TimedOut";
+    /// There are no credentials to sign with.
+    pub const NO_CREDENTIALS: &str = "NoCredentials";
+}
+
+/// There are no credentials to sign with; the text says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoCredentials(pub String);
 
 impl CallError {
     /// An error of our own finding.
@@ -78,6 +97,14 @@ impl CallError {
             place: place.into(),
             cause,
             code: None,
+        }
+    }
+
+    /// The same with the remote service's code for it.
+    pub(super) fn with_code(self, code: Option<&str>) -> Self {
+        Self {
+            code: code.map(|code| code.chars().take(CODE_MAX).collect()),
+            ..self
         }
     }
 
@@ -126,6 +153,16 @@ impl CallError {
         )
     }
 
+    /// A call that was not answered.
+    pub(super) fn silent(
+        operation: &'static str,
+        place: &str,
+        error: &(dyn Error + 'static),
+    ) -> Self {
+        let (code, cause) = unanswered(error);
+        Self::new(Kind::Unknown, operation, place, cause).with_code(code)
+    }
+
     /// What an SDK call came back with.
     pub(super) fn of<E>(operation: &'static str, place: &str, error: &SdkError<E, Response>) -> Self
     where
@@ -142,6 +179,7 @@ impl CallError {
             (SdkError::ConstructionFailure(_), _) => Kind::Refused,
             _ => Kind::Unknown,
         };
+        let mut silent = None;
         let cause = match (status, code) {
             // A HEAD has no body to take a code from.
             (Some(status), None) => format!("status {status}: {}", chain(error)),
@@ -149,13 +187,46 @@ impl CallError {
                 "status {status}, {code}: {}",
                 error.message().unwrap_or_default()
             ),
-            (None, _) => chain(error),
+            (None, _) => {
+                let (code, cause) = unanswered(error);
+                silent = code;
+                cause
+            }
         };
-        Self {
-            code: code.map(|code| code.chars().take(CODE_MAX).collect()),
-            ..Self::new(kind, operation, place, cause)
+        Self::new(kind, operation, place, cause).with_code(code.or(silent))
+    }
+}
+
+/// Why a call was not answered: the cause alone where it is a known one, since the layers above it add only their own names.
+pub(super) fn unanswered(error: &(dyn Error + 'static)) -> (Option<&'static str>, String) {
+    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    for cause in causes {
+        if let Some(none) = cause.downcast_ref::<NoCredentials>() {
+            return (Some(code::NO_CREDENTIALS), none.to_string());
+        }
+        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+            return (Some(code::TLS), format!("TLS: {found}"));
+        }
+        let Some(io) = cause.downcast_ref::<std::io::Error>() else {
+            continue;
+        };
+        let within = io
+            .get_ref()
+            .and_then(|it| it.downcast_ref::<rustls::Error>());
+        if let Some(found) = within {
+            return (Some(code::TLS), format!("TLS: {found}"));
+        }
+        if io.kind() == std::io::ErrorKind::ConnectionRefused {
+            return (Some(code::REFUSED), "connection refused".to_owned());
+        }
+        let text = io.to_string();
+        if text.contains("failed to lookup address") {
+            return (Some(code::NO_HOST), text);
         }
     }
+    let text = chain(error);
+    let timeout = text.contains("timed out") || text.contains("timeout");
+    (timeout.then_some(code::TIMEOUT), text)
 }
 
 /// What an error says and why, without its Debug form: that one shows the answer's body, which may be a secret.
@@ -309,6 +380,30 @@ mod tests {
         assert_eq!(by_status(200, Some("InternalError")), Kind::Unknown);
         assert_eq!(by_status(200, Some("SlowDown")), Kind::Busy);
         assert_eq!(by_status(501, Some("NotImplemented")), Kind::Refused);
+    }
+
+    #[test]
+    fn a_call_without_an_answer_has_the_cause_alone() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("client error (Connect)")]
+        struct Layer(#[source] std::io::Error);
+        let of = |io| unanswered(&Layer(io));
+        let refused = of(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+        assert_eq!(
+            refused,
+            (Some(code::REFUSED), "connection refused".to_owned())
+        );
+        let (found, text) = of(std::io::Error::other(
+            "failed to lookup address information: Name or service not known",
+        ));
+        assert_eq!(found, Some(code::NO_HOST));
+        assert!(text.starts_with("failed to lookup"), "{text}");
+        let tls = rustls::Error::HandshakeNotComplete;
+        assert_eq!(of(std::io::Error::other(tls)).0, Some(code::TLS));
+        let other = of(std::io::Error::other("odd"));
+        assert_eq!(other, (None, "client error (Connect): odd".to_owned()));
+        let none = std::io::Error::other(NoCredentials("log in".to_owned()));
+        assert_eq!(of(none).0, None, "it is no cause of an io error");
     }
 
     #[test]

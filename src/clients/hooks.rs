@@ -1,6 +1,6 @@
 //! Where senders are told whom to tell: VK's `?notification`, which no SDK can express, and intdash's hooks.
 
-use super::error::{CallError, Kind, chain};
+use super::error::{CallError, Kind};
 use super::https::Https;
 use super::intdash::Intdash;
 use super::{Aws, CALL_TIMEOUT};
@@ -253,7 +253,7 @@ async fn answered(
 ) -> Result<(u16, String), CallError> {
     let error = |kind, cause: String| CallError::new(kind, method, url, cause);
     let answer = https.call(request).await;
-    let answer = answer.map_err(|e| error(Kind::Unknown, chain(&e)))?;
+    let answer = answer.map_err(|e| CallError::silent(method, url, &e))?;
     let status = answer.status().as_u16();
     let body = Limited::new(answer.into_body(), ANSWER_MAX).collect();
     let body = tokio::time::timeout(CALL_TIMEOUT, body).await;
@@ -265,18 +265,38 @@ async fn answered(
 
 /// The answer's body, where it is one of success.
 fn read(method: &'static str, url: &str, status: u16, text: String) -> Result<String, CallError> {
+    let said = s3_error(&text);
     let error = |kind| {
-        Err(CallError::new(
-            kind,
-            method,
-            url,
-            format!("status {status}: {text}"),
-        ))
+        let cause = match &said {
+            Some((code, message)) => format!("status {status}, {code}: {message}"),
+            None => format!("status {status}: {text}"),
+        };
+        let code = said.as_ref().map(|(code, _)| code.as_str());
+        Err(CallError::new(kind, method, url, cause).with_code(code))
     };
     match status {
         200..300 => Ok(text),
         401 | 403 => error(Kind::Denied),
+        404 if said
+            .as_ref()
+            .is_some_and(|(code, _)| code == "NoSuchBucket") =>
+        {
+            error(Kind::NoSuchBucket)
+        }
         404 => error(Kind::NotFound),
         _ => error(Kind::Refused),
     }
+}
+
+/// The code and the message of an error as S3 has it in XML.
+fn s3_error(text: &str) -> Option<(String, String)> {
+    let field = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        let (value, _) = rest.split_once(&format!("</{name}>"))?;
+        quick_xml::escape::unescape(value)
+            .ok()
+            .map(|value| value.trim().to_owned())
+    };
+    text.contains("<Error>").then_some(())?;
+    Some((field("Code")?, field("Message").unwrap_or_default()))
 }

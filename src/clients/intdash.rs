@@ -1,7 +1,7 @@
 //! The intdash REST API, as far as a summary needs it: a measurement's facts, and its data points as a stream of JSON Lines
 //! (source: aptpod's OpenAPI documents v2.4.0 to v2.6.1 and intdash-sdk-beginner).
 
-use super::error::{CallError, Kind, chain};
+use super::error::{CallError, Kind};
 use super::https::Https;
 use crate::domain::event::MeasurementRef;
 use crate::domain::point::{self, Point};
@@ -176,7 +176,7 @@ impl Intdash {
             .set_uri(place.as_str())
             .map_err(|e| error(Kind::Refused, e.to_string()))?;
         let answer = self.https.call(request).await;
-        let answer = answer.map_err(|e| error(Kind::Unknown, chain(&e)))?;
+        let answer = answer.map_err(|e| CallError::silent("GET", &place, &e))?;
         match answer.status().as_u16() {
             status @ (408 | 429 | 500..) => Err(error(Kind::Unknown, format!("status {status}"))),
             _ => Ok(()),
@@ -212,7 +212,7 @@ impl Intdash {
                     }
                     status => return Err(error(Kind::Refused, format!("status {status}"))),
                 },
-                Err(e) => error(Kind::Unknown, chain(&e)),
+                Err(e) => CallError::silent("GET", place, &e),
             };
             if attempt == ATTEMPTS {
                 return Err(failed);

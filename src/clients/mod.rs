@@ -4,6 +4,8 @@ mod blank;
 pub mod body;
 pub mod bucket;
 pub mod certificates;
+#[cfg(feature = "dev")]
+pub mod credentials;
 pub mod error;
 mod headers;
 #[cfg(feature = "dev")]
@@ -52,6 +54,10 @@ impl Aws {
     pub async fn from_environment() -> Self {
         let https = Https::new();
         let sdk = defaults(&https).load().await;
+        Self::of_sdk(https, sdk)
+    }
+
+    fn of_sdk(https: Https, sdk: SdkConfig) -> Self {
         // The SDK reads AWS_ENDPOINT_URL_S3 when the client is built; here only its presence counts, for the addressing.
         let endpoint = |name: &str| {
             let own = std::env::var(name).ok().filter(|url| !url.is_empty());

@@ -15,8 +15,8 @@ use percent_encoding::percent_decode_str;
 use s3s::{Body, HttpRequest, HttpResponse};
 use tokio::sync::Notify;
 
-pub(crate) use answer::refusal;
-use answer::{drain, stalled, swapped, truncated, without, xml_answer};
+pub(crate) use answer::{drain, refusal, xml_answer};
+use answer::{stalled, swapped, truncated, without};
 
 /// The faults of one server: cheap to clone, every clone is the same.
 #[derive(Clone, Default)]

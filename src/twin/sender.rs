@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::s3::Change;
+use super::s3::{Change, Store};
 use wire::{moscow_time, token};
 
 mod wire;
@@ -191,7 +191,8 @@ impl Hook {
         }
     }
 
-    async fn insist(&self, client: &reqwest::Client, change: Change) -> Report {
+    /// Posts one change until it is accepted or its tries are used up.
+    pub async fn insist(&self, client: &reqwest::Client, change: Change) -> Report {
         let started = Instant::now();
         let mut attempts = 0;
         let mut wait = self.backoff;
@@ -209,6 +210,29 @@ impl Hook {
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
+        }
+    }
+}
+
+/// Posts every change of a store's buckets to the hooks that its bucket has by then, one after the other, and reports how each ended.
+/// Returns when the changes end.
+pub async fn follow(
+    store: Store,
+    hook: Hook,
+    client: reqwest::Client,
+    mut changes: UnboundedReceiver<Change>,
+    reports: UnboundedSender<Report>,
+) {
+    while let Some(change) = changes.recv().await {
+        let registered = store.hooks(&change.bucket);
+        for to in registered.into_iter().filter(|to| to.wants(&change)) {
+            let hook = Hook {
+                url: to.url,
+                ..hook.clone()
+            };
+            let report = hook.insist(&client, change.clone()).await;
+            // Nobody reading the reports is no reason to stop delivering.
+            reports.send(report).ok();
         }
     }
 }

@@ -328,7 +328,7 @@ fn a_script_that_is_not_there_stops_the_start() {
         "/nowhere/at all",
     ];
     let refused = Command::new(HOOKCTL).args(arguments).output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     assert_eq!(String::from_utf8(refused.stdout).unwrap(), "");
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(
@@ -347,7 +347,7 @@ fn a_taken_port_is_told_in_one_sentence() {
     ] {
         let arguments = ["dev", flag, &port.to_string(), other, "0"];
         let refused = Command::new(HOOKCTL).args(arguments).output().unwrap();
-        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(refused.status.code(), Some(2));
         assert_eq!(String::from_utf8(refused.stdout).unwrap(), "");
         let next = port.checked_add(1).unwrap_or(0);
         assert_eq!(

@@ -161,3 +161,22 @@ fn no_file_is_longer_than_400_lines_and_each_says_what_it_is_for() {
         }
     }
 }
+
+/// The kinds of AWS profiles that people have are for `hookctl` alone: the function gets its credentials from Lambda.
+#[test]
+fn the_function_is_built_without_the_profiles_of_people() {
+    let features = |of: &[&str]| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["tree", "--quiet", "--offline", "--edges", "normal"]);
+        cargo.args(["--prefix", "none", "--format", "{p} {f}"]);
+        let ran = cargo.args(of).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let tree = String::from_utf8(ran.output().unwrap().stdout).unwrap();
+        let line = tree.lines().find(|line| line.starts_with("aws-config "));
+        line.unwrap().to_owned()
+    };
+    let (function, hookctl) = (features(&[]), features(&["--features", "dev"]));
+    for of_people in ["sso", "credentials-process", "credentials-login"] {
+        assert!(!function.contains(of_people), "{function}");
+        assert!(hookctl.contains(of_people), "{hookctl}");
+    }
+}

@@ -2,6 +2,7 @@
 //! with what to do about it. Only reads, unless it may write a probe.
 
 use super::super::App;
+use super::advice::{advice, is_no_call};
 use super::probe::{reads, writes};
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
@@ -72,23 +73,19 @@ impl Check {
         }
     }
 
-    /// A call that only the doctor makes: that it is denied hinders nobody.
-    fn unseen(what: impl Into<String>, error: &CallError, advice: &str) -> Self {
-        match error.kind {
-            Kind::Denied => Self::warn(what, error.to_string(), advice),
-            _ => Self::failed(what, error, advice),
+    /// A call that only the doctor makes: that it is denied, or that the server does not know it, hinders nobody.
+    fn unseen(what: impl Into<String>, error: &CallError, denied: &str) -> Self {
+        let advice = advice(error);
+        match (error.kind, advice) {
+            (Kind::Denied, None) => Self::warn(what, error.to_string(), denied),
+            (_, Some(advice)) if is_no_call(error) => Self::warn(what, error.to_string(), advice),
+            _ => Self::failed(what, error, denied),
         }
     }
 
-    /// A call that failed, and what to do about it where the far side answers, and is there.
-    pub(super) fn failed(what: impl Into<String>, error: &CallError, advice: &str) -> Self {
-        let advice = match error.kind {
-            Kind::NoSuchBucket | Kind::NotFound => {
-                "it is not there: check its name, and the region and account"
-            }
-            Kind::Unknown => "nobody answers: check endpoint, region, network and credentials",
-            _ => advice,
-        };
+    /// A call that failed, and what to do about it: by the error where that tells it, else by the call.
+    pub(super) fn failed(what: impl Into<String>, error: &CallError, by_call: &str) -> Self {
+        let advice = advice(error).unwrap_or(by_call);
         Self::fail(what, error.to_string(), advice)
     }
 }

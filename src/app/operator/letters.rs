@@ -98,6 +98,20 @@ pub struct Looked {
     pub all: bool,
     /// Why some of them stay hidden for a while.
     pub hidden: Option<String>,
+    /// Whether there can be none, since there is no queue.
+    pub no_queue: bool,
+}
+
+impl Looked {
+    /// Without a queue there is nothing to look at.
+    fn without_queue() -> Self {
+        Self {
+            letters: Vec::new(),
+            all: true,
+            hidden: None,
+            no_queue: true,
+        }
+    }
 }
 
 /// What became of dead letters that were to be put back.
@@ -123,7 +137,9 @@ impl App {
     /// # Errors
     /// A sentence.
     pub async fn dead_letters(&self, most: usize) -> Result<Looked, String> {
-        let queue = self.letters()?;
+        let Some(queue) = self.letters()? else {
+            return Ok(Looked::without_queue());
+        };
         let (seen, all) = look(queue, most, |_| true).await;
         let hidden = put_back(queue, &seen).await;
         let all = all.map_err(|error| error.to_string())?;
@@ -131,6 +147,7 @@ impl App {
             letters: seen.iter().take(most).map(Letter::of).collect(),
             all: all && seen.len() <= most,
             hidden,
+            no_queue: false,
         })
     }
 
@@ -139,7 +156,9 @@ impl App {
     /// # Errors
     /// A sentence.
     pub async fn dead_letter(&self, id: &str, most: usize) -> Result<Looked, String> {
-        let queue = self.letters()?;
+        let Some(queue) = self.letters()? else {
+            return Ok(Looked::without_queue());
+        };
         let (seen, all) = look(queue, most, |seen| !seen.iter().any(|one| one.id == id)).await;
         let hidden = put_back(queue, &seen).await;
         let found = seen.iter().find(|one| one.id == id).map(Letter::of);
@@ -147,6 +166,7 @@ impl App {
             letters: found.into_iter().collect(),
             all: all.map_err(|error| error.to_string())?,
             hidden,
+            no_queue: false,
         })
     }
 
@@ -156,7 +176,16 @@ impl App {
     /// # Errors
     /// A sentence: nothing was looked at.
     pub async fn redrive(&self, which: &Which, most: usize) -> Result<Redriven, String> {
-        let letters = self.letters()?;
+        let Some(letters) = self.letters()? else {
+            let unknown = match which {
+                Which::All => Vec::new(),
+                Which::These(ids) => ids.iter().cloned().collect(),
+            };
+            return Ok(Redriven {
+                unknown,
+                ..Redriven::default()
+            });
+        };
         let queue = self.queue.as_ref();
         let queue = queue.ok_or("QUEUE_URL is not set: there is no queue to put them into")?;
         let (mut done, mut looked, mut others) = (Redriven::default(), HashSet::new(), Vec::new());
@@ -244,9 +273,12 @@ impl App {
         Ok(done)
     }
 
-    fn letters(&self) -> Result<&Queue, String> {
-        let letters = self.dead_letters.as_ref();
-        letters.ok_or_else(|| "DEAD_LETTERS_URL is not set".to_owned())
+    /// Where dead letters lie; nowhere without a queue.
+    fn letters(&self) -> Result<Option<&Queue>, String> {
+        if self.dead_letters.is_none() && self.queue.is_some() {
+            return Err("DEAD_LETTERS_URL is not set".to_owned());
+        }
+        Ok(self.dead_letters.as_ref())
     }
 }
 

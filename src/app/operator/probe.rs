@@ -1,5 +1,6 @@
 //! What the mirror takes for granted of a bucket, tried out on it: by reads alone; and by an object of our own, if we may.
 
+use super::advice::advice;
 use super::doctor::Check;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
@@ -243,7 +244,8 @@ pub(super) async fn writes(
     };
     let refused = put(&Condition::Absent, wrong).await;
     match &refused {
-        Err(error) if error.kind == Kind::Denied && origin => {
+        // Keys that are refused for another reason, as expired ones are, say nothing of their rights.
+        Err(error) if error.kind == Kind::Denied && origin && advice(error).is_none() => {
             return tell(Check::pass(what, "the origin's keys can only read"));
         }
         Err(error) if error.kind == Kind::Denied => {

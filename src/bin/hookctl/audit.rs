@@ -17,20 +17,25 @@ const HELP: &str = "\
 Differences:
   missing     the origin alone has it
   bytes       both have it, with other bytes
-  properties  the same bytes, other content headers, metadata or tags, or written again since
-  unmarked    the same bytes, but not our mark: a copy that something else made; the mirror adopts it
-  removed     a copy whose original is gone; kept: the same, and the rule keeps it
-  foreign     the backup alone has it, and it is nobody's copy of this origin: left alone
+  properties  the same bytes, other content headers, metadata or tags,
+              or written again since
+  unmarked    the same bytes, but not our mark: a copy that something else
+              made; the mirror adopts it
+  removed     a copy whose original is gone; kept: the same, and the rule
+              keeps it
+  foreign     the backup alone has it, and it is nobody's copy of this origin:
+              left alone
   unreadable  it could not be looked at
 
-Where the listings raise a doubt both objects are looked at; what listings cannot show, such as changed tags of an old
-object, takes --thorough. With --json each difference is a line, and the last line counts them.
+Where the listings raise a doubt both objects are looked at; differences that listings cannot show, such as changed tags of an old \
+object, take --thorough. With --json each difference is a line, and the last line counts them.
 
 Exit codes: 0 equal, 1 differences, 2 error.
 
 Examples:
   hookctl audit vk mcs5259999770/myfiles-ash
-  hookctl audit vk myfiles-ash --ignore foreign --json | jq -r 'select(.difference == \"missing\").key'";
+  hookctl audit vk myfiles-ash --ignore foreign --json \\
+    | jq -r 'select(.difference == \"missing\").key'";
 
 /// The options of `hookctl audit`.
 #[derive(Debug, Args)]
@@ -130,13 +135,13 @@ fn summary(printer: &Printer, name: &str, compared: &Compared) {
     } else {
         counted.join(", ")
     };
-    printer.line(&format!(
+    printer.prose(&format!(
         "{name}: {} objects, {}: {counted}",
         HumanCount(compared.keys),
         HumanBytes(compared.bytes)
     ));
     if compared.held {
-        printer.line(
+        printer.prose(
             "The removals are more than the rule's hold: an audit would leave them to a human.",
         );
     }

@@ -16,7 +16,7 @@ use hookwork::domain::event::OriginRef;
 use hookwork::domain::job::Outcome;
 
 use crate::print::{Printer, clean, complain};
-use crate::{ERROR, FOUND, settings};
+use crate::{ERROR, FOUND, settings, width};
 
 /// What an object costs beside its bytes, in bytes: the calls for it. Only the time left is told by it.
 const EFFORT: u64 = 256 << 10;
@@ -24,18 +24,19 @@ const EFFORT: u64 = 256 << 10;
 const FAILURES_SHOWN: usize = 1000;
 
 const HELP: &str = "\
-Both listings are laid side by side, and the function's own mirror makes right what they say is not, here, without the
-queue. What is right already is not copied again, so that it can be stopped and run again at any time: the first Ctrl-C
-ends it after the objects in hand, the second at once. With STATE_BUCKET it also goes on where it, or the audit, has come to.
+Both listings are compared, and the function's own mirror repairs each difference, on this machine, without the queue. Objects \
+that are right already are not copied again, so that it can be stopped and run again at any time: the first Ctrl-C ends it after \
+the objects in hand, the second at once. With STATE_BUCKET it also goes on where it, or the audit, has come to.
 
 Removals are an audit's: with STATE_BUCKET, proven one by one, and held where they are more than the bucket's `hold`.
 
-Exit codes: 0 all is mirrored, but for removals that wait, as it says then; 1 some objects failed or it was stopped; 2 error;
+Exit codes: 0 all is mirrored, but for removals that wait, as it says then; 1 some objects failed or it was stopped; 2 error; \
 130 stopped at once.
 
 Examples:
   hookctl backfill vk myfiles-ash --dry-run
-  hookctl --settings settings.json backfill vk myfiles-ash logs --concurrency 64";
+  hookctl --settings settings.json backfill vk myfiles-ash logs \\
+    --concurrency 64";
 
 /// The options of `hookctl backfill`.
 #[derive(Debug, Args)]
@@ -133,7 +134,7 @@ async fn pretend(app: &Arc<App>, of: &OriginRef, json: bool, printer: &Printer) 
         printer.json(&json!({"source": of.source, "bucket": of.origin, "compared": compared}));
         return Ok(0);
     }
-    printer.line(&format!(
+    printer.prose(&format!(
         "{}: {} of {} objects would be copied, {}; nothing was changed",
         of.id(),
         HumanCount(objects),
@@ -141,7 +142,7 @@ async fn pretend(app: &Arc<App>, of: &OriginRef, json: bool, printer: &Printer) 
         HumanBytes(bytes)
     ));
     if compared.held && app.removes() {
-        printer.line("The removals are more than the rule's hold: they would wait for a human.");
+        printer.prose("The removals are more than the rule's hold: they would wait for a human.");
     }
     Ok(0)
 }
@@ -166,7 +167,7 @@ async fn fill(
 ) -> Result<u8> {
     let bar = ProgressBar::new(0)
         .with_style(style()?)
-        .with_prefix(of.id());
+        .with_prefix(printer.shorten(&of.id(), printer.width().saturating_sub(28)));
     bar.enable_steady_tick(Duration::from_millis(250));
     let tally = Mutex::new(Tally::default());
     let watch = |progress: Progress<'_>| {
@@ -255,31 +256,52 @@ impl Tally {
             reason = "a rate for people"
         )]
         let rate = |count: u64| (count as f64 / seconds) as u64;
+        let columns = width::known(std::io::stderr()).unwrap_or(width::USUAL);
         let more = if self.surveyed { "" } else { "+" };
         let failed = if self.failures.is_empty() {
             String::new()
         } else {
-            format!("  {} failed", self.failures.len())
+            format!("{} failed", self.failures.len())
         };
         let left = if self.surveyed && self.done.0 > 0 {
-            format!("  {} left", HumanDuration(bar.eta()))
+            format!("{} left", HumanDuration(bar.eta()))
         } else {
             String::new()
         };
-        bar.set_message(format!(
-            "{}/{}{more} objects, {}/s  {}/{}{more}, {}/s{left}{failed}",
+        let objects = format!(
+            "{}/{}{more} objects, {}/s",
             HumanCount(self.done.0),
             HumanCount(found.0),
             HumanCount(rate(self.done.0)),
+        );
+        let bytes = format!(
+            "{}/{}{more}, {}/s",
             HumanBytes(self.done.1),
             HumanBytes(found.1),
             HumanBytes(rate(self.done.1)),
-        ));
+        );
+        let room = columns.saturating_sub(2);
+        bar.set_message(told(&[&objects, &bytes, &left, &failed], room));
     }
 }
 
+/// As many of the parts as there is room for: the count of objects always, the bytes first to go.
+fn told(parts: &[&str], room: usize) -> String {
+    let mut kept: Vec<&str> = parts
+        .iter()
+        .copied()
+        .filter(|part| !part.is_empty())
+        .collect();
+    while kept.len() > 1 && kept.join("  ").chars().count() > room {
+        kept.remove(1);
+    }
+    kept.join("  ")
+}
+
+/// In two lines, so that an ordinary terminal has room for each.
 fn style() -> Result<ProgressStyle> {
-    Ok(ProgressStyle::with_template("{prefix} [{bar:24}] {msg}")?.progress_chars("=> "))
+    let style = ProgressStyle::with_template("{prefix} [{bar:24}]\n  {msg}")?;
+    Ok(style.progress_chars("=> "))
 }
 
 /// What has become of it, in words.
@@ -290,7 +312,7 @@ fn summary(printer: &Printer, of: &OriginRef, tally: &Tally, filled: &Filled, to
     } else {
         ""
     };
-    printer.line(&format!(
+    printer.prose(&format!(
         "{}: {} of {} objects{} made right, {} in size, in {:.1} s{resumed}",
         of.id(),
         HumanCount(objects),
@@ -300,28 +322,44 @@ fn summary(printer: &Printer, of: &OriginRef, tally: &Tally, filled: &Filled, to
         took.as_secs_f64()
     ));
     if filled.failed > 0 {
-        printer.line(&format!(
+        printer.prose(&format!(
             "{} objects failed, as told above: run it again",
             HumanCount(filled.failed)
         ));
     }
     if filled.stopped {
-        printer.line("It was stopped: run it again, and it goes on.");
+        printer.prose("It was stopped: run it again, and it goes on.");
     }
     match filled.removals {
         Removals::None => {}
-        Removals::Done(count) => printer.line(&format!("{} copies whose original is gone were looked at by the mirror, and removed where that is proven", HumanCount(count))),
-        Removals::Held(count) => printer.line(&format!(
+        Removals::Done(count) => printer.prose(&format!("{} copies whose original is gone were looked at by the mirror, and removed where that is proven", HumanCount(count))),
+        Removals::Held(count) => printer.prose(&format!(
             "{} removals are held: nothing was removed. If this is right, invoke the function that works with {}",
             HumanCount(count),
             json!({"hookwork": "release", "source": of.source, "bucket": of.origin})
         )),
-        Removals::Left(count) => printer.line(&format!("{} copies have no original, and were left: that takes STATE_BUCKET, and a run to the end without a failure", HumanCount(count))),
+        Removals::Left(count) => printer.prose(&format!("{} copies have no original, and were left: that takes STATE_BUCKET, and a run to the end without a failure", HumanCount(count))),
     }
     if filled.foreign > 0 {
-        printer.line(&format!(
+        printer.prose(&format!(
             "{} objects are nobody's copies and were left alone",
             HumanCount(filled.foreign)
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_tells_as_much_as_there_is_room_for() {
+        let parts = ["7/9 objects, 1/s", "1 KiB/2 KiB, 3 B/s", "", "2 failed"];
+        assert_eq!(
+            told(&parts, 80),
+            "7/9 objects, 1/s  1 KiB/2 KiB, 3 B/s  2 failed"
+        );
+        assert_eq!(told(&parts, 30), "7/9 objects, 1/s  2 failed");
+        assert_eq!(told(&parts, 3), "7/9 objects, 1/s");
     }
 }

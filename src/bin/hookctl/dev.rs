@@ -24,7 +24,7 @@ use hookwork::http::Peer;
 use hookwork::twin::faults::Faults;
 use hookwork::twin::intdash::Intdash;
 use hookwork::twin::s3;
-use hookwork::twin::sender::{Handshake, Hook, Report};
+use hookwork::twin::sender::{Handshake, Hook, Report, follow};
 use hookwork::twin::topic::{Notice, Topic};
 
 use crate::print::{Printer, Row};
@@ -51,6 +51,8 @@ const SECRET_KEY: &str = "local";
 const TOPIC_ARN: &str = "arn:aws:sns:us-east-1:000000000000:notices";
 const INTDASH_SECRET: &str = "local-secret-of-exactly-32-chars";
 const INTDASH_TOKEN: &str = "local-api-token";
+const GITHUB_SECRET: &str = "local-secret-of-github";
+const STRIPE_SECRET: &str = "whsec_local_secret_of_stripe";
 const INBOX_TOKEN: &str = "local-inbox-token";
 /// How long the servers may take to finish what they have begun.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -62,6 +64,13 @@ const MAIL_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The options of `hookctl dev`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 stopped by Ctrl-C, or with --once every step was right; 1 a step was wrong, or it was stopped before all were through; \
+2 error: a port is taken, a file cannot be written.
+
+Examples:
+  hookctl dev --once
+  PORT=8081 S3_PORT=9001 hookctl dev --write local.json")]
 pub(crate) struct Options {
     /// Show that everything works, then exit: 0 only if every step was right
     #[arg(long)]
@@ -153,6 +162,7 @@ struct Local {
 }
 
 struct Unregistered {
+    store: s3::Store,
     changes: mpsc::UnboundedReceiver<s3::Change>,
     reports: mpsc::UnboundedSender<Report>,
 }
@@ -178,11 +188,13 @@ impl Local {
         let topic_url = url_of(&topic_side)?;
 
         let store = s3::Store::new(&[ORIGIN, BACKUP, STATE]);
+        store.in_project(PROJECT);
         let changes = store.watch();
         let stop = stopped(stopping);
+        let served = store.clone();
         servers.spawn(async move {
             tokio::select! {
-                () = s3::serve(s3_side, store, Faults::default()) => {}
+                () = s3::serve(s3_side, served, Faults::default()) => {}
                 () = stop => {}
             }
             Ok(())
@@ -228,6 +240,7 @@ impl Local {
             topic,
             hook,
             unregistered: Some(Unregistered {
+                store,
                 changes,
                 reports: reports_in,
             }),
@@ -241,8 +254,21 @@ impl Local {
         let shaken = self.hook.shake(&self.http).await?;
         if let Some(sender) = self.unregistered.take().filter(|_| shaken.is_right()) {
             let hook = self.hook.clone();
+            let registered = s3::Registered {
+                id: "hookwork".to_owned(),
+                url: hook.url.clone(),
+                events: hook.events.split(',').map(ToOwned::to_owned).collect(),
+                prefix: String::new(),
+            };
+            sender.store.register(ORIGIN, &registered);
             let http = self.http.clone();
-            tokio::spawn(hook.run(http, sender.changes, sender.reports));
+            tokio::spawn(follow(
+                sender.store,
+                hook,
+                http,
+                sender.changes,
+                sender.reports,
+            ));
         }
         Ok(shaken)
     }

@@ -12,6 +12,7 @@ use hookwork::app::operator::doctor::{Check, Verdict};
 use hookwork::clients::Aws;
 use hookwork::domain::handshake::{VkChallenge, spellings};
 
+use crate::credentials::advice;
 use crate::print::{Printer, clean};
 use crate::{FOUND, settings};
 
@@ -25,7 +26,8 @@ Exit codes: 0 all pass, or only warnings; 1 something FAILs; 2 error.
 Examples:
   hookctl --settings settings.json doctor
   hookctl doctor --write
-  hookctl doctor handshake vk --url https://x.example/hooks/vk --body handshake.json --signature 3754ce36…"
+  hookctl doctor handshake vk --url https://x.example/hooks/vk \\
+    --body handshake.json --signature 3754ce36…"
 )]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -44,6 +46,12 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Which spelling of the URL did VK sign? Shows the signature of each
+    #[command(after_help = "\
+Exit codes: 0 a spelling matches, or no signature was given; 1 none matches, or the bucket is not on the allow-list; 2 error.
+
+Example:
+  hookctl doctor handshake vk --url https://x.example/hooks/vk \\
+    --body handshake.json --signature 3754ce36…")]
     Handshake(Handshake),
 }
 
@@ -98,7 +106,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
                 "settings",
                 format!("sources: {}", sources.join(", ")),
             ));
-            let app = App::new(config, Aws::from_environment().await);
+            let app = App::new(config, Aws::of_operator(advice).await);
             let probe = options.write.then_some(options.prefix.as_str());
             app.examine(probe, &mut tell).await;
         }
@@ -158,13 +166,13 @@ async fn shake(asked: &Handshake, printer: &Printer) -> Result<ExitCode> {
             printer.line(&format!("{mark} {signature}  {}", clean(url)));
         }
         if !allowed {
-            printer.line(&format!("The bucket {}/{} is not on the allow-list of {}: its handshake is refused with 403.", clean(project), clean(bucket), asked.source));
+            printer.prose(&format!("The bucket {}/{} is not on the allow-list of {}: its handshake is refused with 403.", clean(project), clean(bucket), asked.source));
         }
         match (&matching, &asked.signature, &source.url) {
             (Some(url), _, Some(known)) if url == known => {
                 printer.line("It matches what the source's `url` says: all is well.");
             }
-            (Some(url), _, _) => printer.line(&format!(
+            (Some(url), _, _) => printer.prose(&format!(
                 "VK signed {}: set the source's \"url\" to exactly this.",
                 clean(url)
             )),

@@ -19,10 +19,10 @@ const MOST: u32 = 1000;
 /// `hookctl dead-letters …`
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-Looking at a dead letter counts as receiving it; whatever is looked at is visible again afterwards, or after two minutes
-should this be killed.
+Looking at a dead letter counts as receiving it; whatever is looked at is visible again afterwards, or after two minutes \
+should this be killed. Without a queue (Processing: inline) there are none: the work is done before the answer.
 
-Exit codes: 0 there are none, or all were put back; 1 there are some, or some are left; 2 error.
+Exit codes: list: 0 there are none, 1 there are some. show: 0. redrive: 0 all were put back, 1 some are left. Each: 2 error.
 
 Examples:
   hookctl dead-letters list
@@ -40,7 +40,11 @@ pub(crate) enum Command {
     /// Send them to the queue, and remove each here once the queue has it
     Redrive {
         /// As `list` prints them
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(
+            required_unless_present = "all",
+            conflicts_with = "all",
+            value_name = "ID|--all"
+        )]
         ids: Vec<String>,
         /// All that can be read
         #[arg(long)]
@@ -81,6 +85,8 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
             warn(looked.hidden.as_deref());
             if look.json {
                 printer.json(&json!({"dead_letters": letters, "all": all}));
+            } else if looked.no_queue {
+                printer.prose("There are no dead letters: without a queue the work is done before the answer.");
             } else {
                 list(&printer, &letters, all);
             }
@@ -90,10 +96,11 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
             let looked = app.dead_letter(id, look.most()).await.map_err(failed)?;
             warn(looked.hidden.as_deref());
             let letter = looked.letters.into_iter().next().ok_or_else(|| {
-                anyhow!(
-                    "there is no dead letter {id} among the first {}",
-                    look.most()
-                )
+                let none = format!("there is no dead letter {id}");
+                match looked.no_queue {
+                    true => anyhow!("{none}: without a queue there are none"),
+                    false => anyhow!("{none} among the first {}", look.most()),
+                }
             })?;
             if look.json {
                 printer.json(&json!(letter));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 mod audit;
 mod backfill;
+mod credentials;
 mod dev;
 mod doctor;
 mod letters;
@@ -20,20 +21,30 @@ mod replay;
 mod settings;
 mod sign;
 mod tail;
+mod width;
 
 /// Something was found, or is left to do.
 const FOUND: u8 = 1;
 /// It could not be done: a wrong argument or setting, a far side that refuses.
 const ERROR: u8 = 2;
 
+/// Lines of help are no longer than this, however wide the terminal is.
+const HELP_WIDTH: usize = 100;
+
 const SETTINGS: &str = "\
-Settings are the function's own variables (SOURCES, SECRETS or SECRETS_ARN, BACKUP_BUCKET, STATE_BUCKET, QUEUE_URL,
+Settings are the function's own variables (SOURCES, SECRETS or SECRETS_ARN, BACKUP_BUCKET, STATE_BUCKET, QUEUE_URL, \
 DEAD_LETTERS_URL, SNS_TOPIC_ARN, AWS_*), from the environment or, with --settings, as the function has them:
 
-  aws lambda get-function-configuration --function-name <WorkerName> --query Environment.Variables > worker.json
-  aws lambda get-function-configuration --function-name <FunctionName> --query Environment.Variables > receiver.json
-  aws lambda get-function-configuration --function-name <InboxName> --query Environment.Variables > inbox.json
-  hookctl --settings inbox.json --settings worker.json --settings receiver.json doctor
+  aws lambda get-function-configuration --function-name <WorkerName> \\
+    --query Environment.Variables > worker.json
+  aws lambda get-function-configuration --function-name <FunctionName> \\
+    --query Environment.Variables > receiver.json
+  aws lambda get-function-configuration --function-name <InboxName> \\
+    --query Environment.Variables > inbox.json
+  hookctl --settings inbox.json --settings worker.json \\
+    --settings receiver.json doctor
+
+AWS credentials are your own: the environment's, or those of AWS_PROFILE (keys, SSO, `aws login`, credential_process, roles).
 
 Exit codes: 0 all is well; 1 something was found, or is left to do; 2 it could not be done.";
 
@@ -41,8 +52,8 @@ Exit codes: 0 all is well; 1 something was found, or is left to do; 2 it could n
 #[derive(Debug, Parser)]
 #[command(name = "hookctl", version, about, long_about = None, after_help = SETTINGS)]
 struct Cli {
-    /// A JSON object of variables, which go before those of the environment. May be given again: a later file fills what earlier
-    /// ones lack, and the secrets of all count
+    /// A JSON object of variables, used before those of the environment. Given again, a later file fills in variables that earlier
+    /// ones lack, and the secrets of all files are read
     #[arg(long, global = true, value_name = "FILE")]
     settings: Vec<PathBuf>,
     #[command(subcommand)]
@@ -71,9 +82,11 @@ enum Command {
     Replay(replay::Options),
     /// Run everything on this machine, offline, in one process: first show that it works, then stay up to be tried
     Dev(dev::Options),
+    /// Print the version
+    Version,
     /// Print a shell's completions
     #[command(
-        after_help = "Example:\n  hookctl completions bash > ~/.local/share/bash-completion/completions/hookctl"
+        after_help = "Exit codes: 0 printed; 2 error.\n\nExample:\n  hookctl completions bash \\\n    > ~/.local/share/bash-completion/completions/hookctl"
     )]
     Completions {
         /// For which shell
@@ -83,10 +96,14 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let width = width::known(std::io::stdout()).unwrap_or(width::USUAL);
+    let matches = Cli::command()
+        .term_width(width.min(HELP_WIDTH))
+        .get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|problem| problem.exit());
     if matches!(cli.command, Command::Dev(_)) && !cli.settings.is_empty() {
         // It would seem to use them.
-        let problem = "dev has settings of its own: the sources vk and intdash, and nothing outside of this machine";
+        let problem = "dev has settings of its own, with sources for a try, and nothing outside of this machine";
         print::complain("error", problem);
         return ExitCode::from(ERROR);
     }
@@ -94,11 +111,6 @@ async fn main() -> ExitCode {
         print::complain("error", &format!("{problem:#}"));
         return ExitCode::from(ERROR);
     }
-    // The local run has had its own code from the beginning: it works or it does not.
-    let error = match cli.command {
-        Command::Dev(_) => FOUND,
-        _ => ERROR,
-    };
     log_to_stderr(matches!(cli.command, Command::Backfill(_)));
     let done = match cli.command {
         Command::Audit(options) => audit::run(&options).await,
@@ -115,12 +127,16 @@ async fn main() -> ExitCode {
             clap_complete::generate(shell, &mut command, "hookctl", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Version => {
+            println!("{}", Cli::command().render_version().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
     };
     match done {
         Ok(code) => code,
         Err(problem) => {
             print::complain("error", &format!("{problem:#}"));
-            ExitCode::from(error)
+            ExitCode::from(ERROR)
         }
     }
 }
@@ -136,6 +152,8 @@ fn log_to_stderr(told: bool) {
     let mut targets = Targets::new()
         .with_target("hookwork", level)
         .with_target("s3s", LevelFilter::OFF)
+        // It warns of credentials that are not there, which the error says, too.
+        .with_target("aws_config", LevelFilter::ERROR)
         .with_default(level.min(LevelFilter::WARN));
     if told && asked.is_none() {
         targets = targets.with_target("hookwork::app::perform", LevelFilter::OFF);

@@ -11,18 +11,26 @@ use hookwork::app::operator::doctor::{Check, Verdict};
 use hookwork::domain::notice::reorders;
 use hookwork::twin::topic::Notice;
 
-/// Where the right edge of a step's line and of the box is.
+use crate::width::{self, fill, hang};
+
+/// Where the right edge of a step's line and of the box is, where there is room for it.
 const WIDTH: usize = 96;
 /// The widest table of a mail.
 const TABLE_WIDTH: usize = 110;
+/// The widest column of what was delivered, and what the other columns take.
 const WHAT_WIDTH: usize = 46;
+const OTHERS_WIDTH: usize = 50;
 const LABEL_WIDTH: usize = 13;
+/// Where a detail begins, and where its text does that has no room beside its label.
+const DETAIL_INDENT: usize = 7;
+const BELOW_INDENT: usize = 9;
 
 /// How to print on this stdout.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {
     colour: bool,
     unicode: bool,
+    columns: Option<usize>,
 }
 
 impl Printer {
@@ -36,6 +44,25 @@ impl Printer {
                 && set("NO_COLOR").is_none()
                 && set("TERM").as_deref() != Some("dumb"),
             unicode: locale.contains("utf-8") || locale.contains("utf8"),
+            columns: width::known(std::io::stdout()),
+        }
+    }
+
+    /// How wide a line may be.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.unwrap_or(width::USUAL)
+    }
+
+    /// The same, where it is known: rows for a program, as in a pipe, are as long as they are.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+
+    /// Writes sentences, broken between words where the width is known.
+    pub(crate) fn prose(&self, text: &str) {
+        match self.columns {
+            Some(columns) => fill(text, columns).iter().for_each(|row| self.line(row)),
+            None => self.line(text),
         }
     }
 
@@ -62,14 +89,17 @@ impl Printer {
 
     /// A heading.
     pub(crate) fn heading(&self, text: &str) {
-        self.line(&format!("\n{}\n", self.paint("1", text)));
+        let rows = fill(text, self.width());
+        let rows: Vec<_> = rows.iter().map(|row| self.paint("1", row)).collect();
+        self.line(&format!("\n{}\n", rows.join("\n")));
     }
 
     /// A step that was checked and right.
     pub(crate) fn passed(&self, number: usize, title: &str, took: Duration) {
         let tick = if self.unicode { "✓" } else { "ok" };
         let took = milliseconds(took);
-        let gap = WIDTH.saturating_sub(7 + title.chars().count() + took.len());
+        let width = self.width().min(WIDTH);
+        let gap = width.saturating_sub(7 + title.chars().count() + took.len());
         self.line(&format!(
             " {} {number}  {title}{:gap$}{}",
             self.paint("32", &format!("{tick:<2}")),
@@ -96,17 +126,17 @@ impl Printer {
             Verdict::Warn => ("33", "warn"),
             Verdict::Fail => ("31", "FAIL"),
         };
-        let advice = check
-            .advice
-            .as_deref()
-            .map(|advice| format!(" -> {advice}"));
-        self.line(&format!(
-            "{}  {}: {}{}",
-            self.paint(colour, word),
-            clean(&check.what),
-            clean(&check.found),
-            clean(&advice.unwrap_or_default())
-        ));
+        let word = self.paint(colour, word);
+        let found = clean(&format!("{}: {}", check.what, check.found));
+        let advice = check.advice.as_deref().map(clean);
+        let Some(columns) = self.columns else {
+            let advice = advice.map(|advice| format!(" -> {advice}"));
+            return self.line(&format!("{word}  {found}{}", advice.unwrap_or_default()));
+        };
+        self.line(&format!("{word}  {}", hang(&found, columns, 6)));
+        if let Some(advice) = advice {
+            self.line(&format!("      -> {}", hang(&advice, columns, 9)));
+        }
     }
 
     /// Text that is beside the point.
@@ -121,8 +151,19 @@ impl Printer {
 
     /// A detail below a step, a heading or nothing.
     pub(crate) fn detail(&self, label: &str, text: &str) {
-        let label = self.paint("2", &format!("{label:<LABEL_WIDTH$}"));
-        self.line(&format!("       {label}{}", clean(text)));
+        let text = clean(text);
+        let beside = DETAIL_INDENT + LABEL_WIDTH;
+        let longest = text.split(' ').map(|word| word.chars().count()).max();
+        let fits = beside + longest.unwrap_or_default() <= self.width();
+        let padded = if fits { LABEL_WIDTH } else { 0 };
+        let label = self.paint("2", &format!("{label:<padded$}"));
+        let text = if fits {
+            hang(&text, self.width(), beside)
+        } else {
+            let text = hang(&text, self.width(), BELOW_INDENT);
+            format!("\n{:BELOW_INDENT$}{text}", "")
+        };
+        self.line(&format!("{:DETAIL_INDENT$}{label}{text}", ""));
     }
 
     /// A mail as it would be sent, in a box.
@@ -134,7 +175,8 @@ impl Printer {
         };
         // As wide as its table, within what a terminal may have.
         let widest = notice.message.lines().map(|row| row.chars().count()).max();
-        let room = widest.unwrap_or_default().clamp(WIDTH - 11, TABLE_WIDTH);
+        let most = (self.width() - 11).min(TABLE_WIDTH);
+        let room = widest.unwrap_or_default().clamp(most.min(WIDTH - 11), most);
         let subject = notice.subject.as_deref().unwrap_or("(none)");
         let mut rows = wrap(&format!("Subject: {}", clean(subject)), room);
         rows.push(String::new());
@@ -159,8 +201,9 @@ impl Printer {
 
     /// The names of the columns of [`Printer::delivery`].
     pub(crate) fn delivery_columns(&self) {
+        let room = self.what_width();
         let text = format!(
-            " {:<9}  {:<8}  {:<WHAT_WIDTH$}  {:<16}  {:>8}",
+            " {:<9}  {:<8}  {:<room$}  {:<16}  {:>8}",
             "time", "source", "what", "outcome", "took"
         );
         self.line(&self.paint("2", &text));
@@ -168,16 +211,22 @@ impl Printer {
 
     /// One delivery in one line.
     pub(crate) fn delivery(&self, row: &Row) {
-        let what = self.shorten(&clean(&row.what), WHAT_WIDTH);
+        let room = self.what_width();
+        let what = self.shorten(&clean(&row.what), room);
         let colour = if row.status < 400 { "32" } else { "31" };
         let outcome = self.shorten(&format!("{} {}", row.status, clean(&row.outcome)), 16);
         self.line(&format!(
-            " {:<9}  {:<8}  {what:<WHAT_WIDTH$}  {}  {:>8}",
+            " {:<9}  {:<8}  {what:<room$}  {}  {:>8}",
             row.time,
             self.shorten(&clean(&row.source), 8),
             self.paint(colour, &format!("{outcome:<16}")),
             milliseconds(row.took)
         ));
+    }
+
+    fn what_width(&self) -> usize {
+        let left = self.width().saturating_sub(OTHERS_WIDTH);
+        left.clamp(12, WHAT_WIDTH)
     }
 
     /// `text` in at most `room` characters, its two ends kept.
@@ -250,7 +299,15 @@ pub(crate) fn clean_lines(text: &str) -> String {
 
 /// Says on stderr what went wrong, which may be in a far side's words.
 pub(crate) fn complain(label: &str, problem: &str) {
-    eprintln!("{label}: {}", clean_lines(problem));
+    let text = format!("{label}: {}", clean_lines(problem));
+    match width::known(std::io::stderr()) {
+        Some(columns) => {
+            for line in text.lines() {
+                eprintln!("{}", hang(line, columns, 2));
+            }
+        }
+        None => eprintln!("{text}"),
+    }
 }
 
 /// The rows of `text`, broken between words where there is a place to.
@@ -287,6 +344,7 @@ mod tests {
         let plain = Printer {
             colour: false,
             unicode: false,
+            columns: None,
         };
         assert_eq!(plain.shorten("abcdefghij", 10), "abcdefghij");
         assert_eq!(plain.shorten("abcdefghijk", 10), "abcd..hijk");

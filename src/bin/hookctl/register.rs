@@ -18,7 +18,8 @@ use crate::{FOUND, settings};
 Exit codes: 0 it is registered, or was already; 1 it was not confirmed, and nothing was sent; 2 error.
 
 Examples:
-  hookctl register vk vk myfiles-ash --url https://x.example/hooks/vk --dry-run
+  hookctl register vk vk myfiles-ash --url https://x.example/hooks/vk \\
+    --dry-run
   hookctl register intdash intdash --url https://x.example/hooks/intdash
   hookctl register intdash list intdash")]
 pub(crate) enum Command {
@@ -109,7 +110,7 @@ impl Sending {
         if self.json {
             printer.json(&json!({"what": what, "sends": shown}));
         } else {
-            printer.line(&clean(what));
+            printer.prose(&clean(what));
             // An object storage's own words, which nobody has looked at yet.
             printer.line(&clean_lines(shown.trim_end()));
         }

@@ -39,16 +39,18 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 ];
 
 const HELP: &str = "\
-Without --to it is received again as the inbox's button has it: what was proven when it came is not asked for again, what was
-refused must prove itself. Where the settings have a queue its jobs are sent there; else they are done here and now.
+Without --to the delivery is received again, as by the inbox's button: a delivery that was accepted needs no proof, one that was \
+refused must prove itself. Where the settings have a queue, its jobs are sent there; else they are done by this command.
 
-With --to method, headers and body are posted as they came. What was not kept, since it is a secret, is named on stderr.
+With --to method, headers and body are posted as they came. Headers that were not kept, since they are secrets, are named on stderr.
 
-Exit codes: 0 its jobs are done or queued; with --to it was answered 2xx; 1 not so; 2 error.
+Exit codes: 0 its jobs are done or queued; with --to it was answered 2xx. 1 it is refused, there is nothing to do again, or a job \
+failed; with --to no answer, or another one. 2 error: no such delivery, a wrong argument or setting, a store that does not answer.
 
 Examples:
   hookctl replay 0197a3c2-7e1f-7d3a-9b54-0f1e2d3c4b5a
-  hookctl replay 0197a3c2-7e1f-7d3a-9b54-0f1e2d3c4b5a --to http://127.0.0.1:3000/webhook";
+  hookctl replay 0197a3c2-7e1f-7d3a-9b54-0f1e2d3c4b5a \\
+    --to http://127.0.0.1:3000/webhook";
 
 /// The options of `hookctl replay`.
 #[derive(Debug, Args)]
@@ -93,7 +95,11 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     }
     let jobs = match app.replay(id, None, Instant::now() + WORK_TAKES).await {
         Ok(jobs) => jobs,
-        Err(Unreplayed::Never(why)) => bail!("{why}"),
+        Err(Unreplayed::Unknown(why) | Unreplayed::Unread(why)) => bail!("{why}"),
+        Err(Unreplayed::Never(why)) => {
+            complain("not received", &why);
+            return Ok(ExitCode::from(FOUND));
+        }
         Err(Unreplayed::Failed(why)) => {
             complain("failed", &why);
             return Ok(ExitCode::from(FOUND));

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::Value;
 
 use hookwork::app::App;
 use hookwork::clients::Aws;
 use hookwork::config::Config;
+
+use crate::credentials::advice;
 
 /// Says that the variables of a file are in the environment.
 const APPLIED: &str = "HOOKCTL_SETTINGS_APPLIED";
@@ -44,11 +47,26 @@ pub(crate) fn apply(files: &[PathBuf]) -> Result<()> {
 fn read(file: &Path) -> Result<BTreeMap<String, String>> {
     let shown = file.display();
     let json = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    parse(&json).map_err(|problem| anyhow!("{shown}: {problem}"))
+}
+
+/// The variables of a file: texts, or JSON as it is, which the function reads from a text.
+fn parse(json: &str) -> Result<BTreeMap<String, String>, String> {
+    let expected = "expected a JSON object, variable → value";
     // The parser's own error would quote what it found, which may be a secret.
-    let Ok(variables) = serde_json::from_str(&json) else {
-        bail!("{shown}: expected a JSON object, variable → value, both strings");
+    let found: Value = serde_json::from_str(json).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("{expected}; it is not JSON at line {line}, column {column}")
+    })?;
+    let Value::Object(found) = found else {
+        return Err(format!("{expected}; it is JSON, but no object"));
     };
-    Ok(variables)
+    let variables = found.into_iter().map(|(name, value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Null => Err(format!("{name}: expected a text or JSON, found null")),
+        other => Ok((name, other.to_string())),
+    });
+    variables.collect()
 }
 
 /// Fills what is lacking from another file. Each function of a stack has a secret of its own: both are read.
@@ -78,11 +96,23 @@ fn join(variables: &mut BTreeMap<String, String>, more: BTreeMap<String, String>
 /// # Errors
 /// All that is wrong with them.
 pub(crate) fn config() -> Result<Config> {
-    let mut config = Config::from_lookup(|name| std::env::var(name).ok())?;
+    let mut config = Config::from_lookup(|name| std::env::var(name).ok()).map_err(without_any)?;
     if std::env::var_os("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").is_none() {
         config.memory_mib = MEMORY_MIB;
     }
     Ok(config)
+}
+
+/// Where there are no settings at all, where they come from.
+fn without_any(problems: hookwork::config::ConfigError) -> anyhow::Error {
+    let none = std::env::var_os("SOURCES").is_none() && std::env::var_os(APPLIED).is_none();
+    if none {
+        anyhow!(
+            "{problems}\nGive the function's settings with --settings FILE, or in the environment: `hookctl --help` says how to get them."
+        )
+    } else {
+        problems.into()
+    }
 }
 
 /// The function's work, to be done here.
@@ -90,7 +120,7 @@ pub(crate) fn config() -> Result<Config> {
 /// # Errors
 /// All that is wrong with the settings.
 pub(crate) async fn app() -> Result<Arc<App>> {
-    Ok(App::new(config()?, Aws::from_environment().await))
+    Ok(App::new(config()?, Aws::of_operator(advice).await))
 }
 
 /// The same without a queue: what follows is done here, not sent.
@@ -102,7 +132,7 @@ pub(crate) async fn app_without_queue() -> Result<Arc<App>> {
         queue_url: None,
         ..config()?
     };
-    Ok(App::new(config, Aws::from_environment().await))
+    Ok(App::new(config, Aws::of_operator(advice).await))
 }
 
 #[cfg(test)]
@@ -135,6 +165,30 @@ mod tests {
             ("STATE_BUCKET", "s"),
         ]);
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn a_file_has_texts_or_json_as_it_is_and_its_errors_say_where_and_quote_nothing() {
+        let nested = parse(r#"{"SOURCES": {"vk": {"kind": "s3"}}, "A": "b", "N": 7, "L": [1]}"#);
+        let nested = nested.unwrap();
+        assert_eq!(nested["SOURCES"], r#"{"vk":{"kind":"s3"}}"#);
+        assert_eq!(
+            (&*nested["A"], &*nested["N"], &*nested["L"]),
+            ("b", "7", "[1]")
+        );
+        for (odd, at) in [
+            ("{\n  \"A\": hunter2}", "at line 2, column 8"),
+            ("", "at line 1, column 0"),
+            ("{\"A\": \"hunter2\"", "at line 1, column 15"),
+            ("[\"hunter2\"]", "it is JSON, but no object"),
+            ("{\"A\": null}", "A: expected a text or JSON, found null"),
+        ] {
+            let told = parse(odd).unwrap_err();
+            assert!(
+                told.contains(at) && !told.contains("hunter2"),
+                "{odd}: {told}"
+            );
+        }
     }
 
     #[test]

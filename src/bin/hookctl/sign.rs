@@ -17,16 +17,23 @@ use crate::settings;
 
 /// The longest body, in bytes: the function takes no more.
 const BODY_MAX: u64 = 6 << 20;
+/// A body for senders whose own ones are not known here.
+const SAMPLE: &str = r#"{"sample":"made by hookctl sign"}"#;
 
 /// The options of `hookctl sign`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-No secret is printed, but for the signature that is made with it, and for the url_key of the source: it is a part of the URL,
-and necessarily in the line. Do not paste that line where others read.
+No secret is printed, but for the signature that is made with it, for a token that the sender posts as it is, and for the url_key \
+of the source: it is a part of the URL, and necessarily in the line. Do not paste that line where others read.
+
+Exit codes: 0 printed; 2 error.
 
 Examples:
-  hookctl sign intdash --url https://x.example/hooks/intdash --body delivery.json | sh
-  hookctl sign vk --url https://x.example/hooks/vk --bucket myfiles-ash --key 'photos/a b.jpg' | sh")]
+  hookctl sign intdash --url https://x.example/hooks/intdash \\
+    --body delivery.json | sh
+  hookctl sign vk --url https://x.example/hooks/vk \\
+    --bucket myfiles-ash --key 'photos/a b.jpg' | sh
+  hookctl sign github --url https://x.example/hooks/github | sh")]
 pub(crate) struct Options {
     /// A source
     source: String,
@@ -62,7 +69,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let failed = |problem: String| anyhow!(problem);
     let body = match (&options.body, app.source(&options.source).map_err(failed)?) {
         (Some(file), _) => read(file)?,
-        (None, Source::Generic(_)) => bail!("what it posts is not known: give --body"),
+        (None, Source::Generic(_)) => SAMPLE.as_bytes().to_vec(),
         (None, Source::Intdash(_)) => measurement_of(&options.measurement),
         (None, Source::S3(source)) => {
             let (Some(bucket), Some(key)) = (&options.bucket, &options.key) else {

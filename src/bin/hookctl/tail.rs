@@ -25,15 +25,21 @@ const WINDOW: Duration = Duration::from_secs(1800);
 const ROWS: usize = 200;
 const LOOKS: usize = 3;
 const WHAT_WIDTH: usize = 60;
+/// What the columns take before the id, and the id with its gap.
+const BEFORE_ID: usize = 59;
+const ID_WIDTH: usize = 38;
 
 const HELP: &str = "\
-It looks each second at the state bucket, with your own credentials: s3:ListBucket is all that it needs. A delivery is printed when
-it comes, and again whenever something more becomes of it. With --json each is a line, as the inbox's API has it.
+It looks each second at the state bucket, with your own credentials: s3:ListBucket is all that it needs. A delivery is printed when \
+it comes, and again whenever its state changes. On a narrow terminal its id stands below it. With --json each is a line, as the \
+inbox's API has it.
 
-States: done, pending, failed, nothing, handshake, refused, recorded. Verdicts: accepted, partial, handshake, malformed, unauthentic,
-forbidden, unknown, too_large.
+States: done, pending, failed, nothing, handshake, refused, recorded. Verdicts: accepted, partial, handshake, malformed, \
+unauthentic, forbidden, unknown, too_large.
 
-Ctrl-C ends it, with 0; 2 is an error. --once prints what is there, and ends.
+Ctrl-C ends it. --once prints the deliveries that are there, and ends.
+
+Exit codes: 0 ended by Ctrl-C, or printed; 2 error.
 
 Examples:
   hookctl tail --source vk
@@ -50,7 +56,7 @@ pub(crate) struct Options {
     /// Only with this state or verdict
     #[arg(long, value_parser = |word: &str| known_status(word).map(|()| word.to_owned()))]
     status: Option<String>,
-    /// Begin with so many that are there already
+    /// Begin with so many that are there already, at most 200
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(..=200))]
     last: u8,
     /// Those that are there, and no more
@@ -195,9 +201,13 @@ impl Shown {
 }
 
 fn columns(printer: &Printer) {
+    let id = match is_narrow(printer) {
+        true => String::new(),
+        false => format!("{:<36}  ", "delivery"),
+    };
     let text = format!(
-        " {:<15}  {:<8}  {:<9}  {:<18}  {:<36}  what",
-        "time", "source", "state", "last attempt", "delivery"
+        " {:<15}  {:<8}  {:<9}  {:<18}  {id}what",
+        "time", "source", "state", "last attempt"
     );
     printer.line(&printer.faint(&text));
 }
@@ -218,13 +228,36 @@ fn show(row: &Row, as_json: bool, printer: &Printer) {
         format!("{} {} ms", attempt.outcome, attempt.ms)
     });
     let what = clean(facts.map_or("", |facts| &facts.title));
+    let narrow = is_narrow(printer);
+    let taken = if narrow {
+        BEFORE_ID
+    } else {
+        BEFORE_ID + ID_WIDTH
+    };
+    let room = printer.columns().map_or(WHAT_WIDTH, |columns| {
+        columns.saturating_sub(taken).clamp(4, WHAT_WIDTH)
+    });
+    let id = if narrow {
+        String::new()
+    } else {
+        format!("{}  ", row.id)
+    };
     printer.line(&format!(
-        " {:<15}  {:<8}  {state}  {last:<18}  {}  {}",
+        " {:<15}  {:<8}  {state}  {:<18}  {id}{}",
         time_of(row.received()),
         printer.shorten(&clean(source.unwrap_or("-")), 8),
-        row.id,
-        printer.shorten(&what, WHAT_WIDTH)
+        printer.shorten(&last, 18),
+        printer.shorten(&what, room)
     ));
+    if narrow {
+        printer.line(&printer.faint(&format!("   {}", row.id)));
+    }
+}
+
+/// Whether the id has no room in the row beside a title that says something.
+fn is_narrow(printer: &Printer) -> bool {
+    let least = BEFORE_ID + ID_WIDTH + 16;
+    printer.columns().is_some_and(|columns| columns < least)
 }
 
 /// `MM-DD HH:MM:SSZ` of milliseconds since 1970.

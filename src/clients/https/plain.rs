@@ -1,6 +1,6 @@
 //! One request to anybody, exactly as it is: to a developer's own handler. No redirect is followed, nothing is tried again.
 
-use super::super::error::chain;
+use super::super::error::unanswered;
 use super::dial::Dial;
 use bytes::Bytes;
 use http::Request;
@@ -34,7 +34,7 @@ pub async fn send(request: Request<Bytes>, most: usize, limit: Duration) -> Resu
     let began = Instant::now();
     let sent = async {
         let answer = client.request(request.map(Full::new)).await;
-        let (head, mut body) = answer.map_err(|error| chain(&error))?.into_parts();
+        let (head, mut body) = answer.map_err(|error| unanswered(&error).1)?.into_parts();
         let mut beginning = Vec::new();
         while beginning.len() <= most
             && let Some(frame) = body.frame().await

@@ -194,8 +194,8 @@ async fn replay(State(inbox): State<Arc<Inbox>>, id: Id, parts: Parts) -> Respon
             StatusCode::OK,
             &json!({"delivery": id.to_string(), "jobs": jobs}),
         ),
-        Err(Unreplayed::Never(why)) => error(StatusCode::CONFLICT, &why),
-        Err(Unreplayed::Failed(why)) => failed_with(&why),
+        Err(Unreplayed::Never(why) | Unreplayed::Unknown(why)) => error(StatusCode::CONFLICT, &why),
+        Err(Unreplayed::Failed(why) | Unreplayed::Unread(why)) => failed_with(&why),
     }
 }
 

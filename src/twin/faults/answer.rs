@@ -20,7 +20,7 @@ pub(crate) fn refusal(status: u16, code: &'static str) -> HttpResponse {
 }
 
 /// An answer of status 200 with this body.
-pub(super) fn xml_answer(xml: String) -> HttpResponse {
+pub(crate) fn xml_answer(xml: String) -> HttpResponse {
     let mut response = Response::new(Body::from(xml));
     response
         .headers_mut()
@@ -46,7 +46,7 @@ pub(super) async fn swapped(mut response: HttpResponse, old: &str, new: &str) ->
 }
 
 /// Reads a body to its end; what came before a broken end counts.
-pub(super) async fn drain(body: &mut Body) -> Vec<u8> {
+pub(crate) async fn drain(body: &mut Body) -> Vec<u8> {
     let mut read = Vec::new();
     while let Some(Ok(segment)) = body.next().await {
         read.extend_from_slice(&segment);

@@ -6,6 +6,7 @@
 //! - `store`: the buckets, and the stream of their changes;
 //! - `object`, `upload`, `condition`, `checksum`: what is kept, and what keeps it right;
 //! - `service`, with `reading`, `copying`, `multipart` and `listing`: the operations;
+//! - `notification`: where a bucket's events are posted, in VK's dialect;
 //! - `chunked`: the one body encoding that only S3 has.
 
 mod checksum;
@@ -14,12 +15,14 @@ mod condition;
 mod copying;
 mod listing;
 mod multipart;
+mod notification;
 mod object;
 mod reading;
 mod service;
 mod store;
 mod upload;
 
+pub use notification::Registered;
 pub use object::{Object, Properties};
 pub use store::{Change, ChangeKind, Store};
 pub use upload::SMALLEST_PART;
@@ -57,7 +60,9 @@ impl NameValidation for AnyName {
 ///
 /// Any access key is accepted and no signature is checked, so bind the listener to a loopback address.
 pub async fn serve(listener: TcpListener, store: Store, faults: Faults) {
-    let mut builder = S3ServiceBuilder::new(Service { store });
+    let mut builder = S3ServiceBuilder::new(Service {
+        store: store.clone(),
+    });
     builder.set_validation(AnyName);
     let service = builder.build();
     let mut connections = JoinSet::new();
@@ -65,7 +70,7 @@ pub async fn serve(listener: TcpListener, store: Store, faults: Faults) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, service.clone(), faults.clone()));
+                    connections.spawn(converse(stream, service.clone(), store.clone(), faults.clone()));
                 }
                 // Out of file descriptors, most likely: a moment later some are free.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -75,15 +80,14 @@ pub async fn serve(listener: TcpListener, store: Store, faults: Faults) {
     }
 }
 
-async fn converse(stream: TcpStream, service: S3Service, faults: Faults) {
+async fn converse(stream: TcpStream, service: S3Service, store: Store, faults: Faults) {
     // Without it small answers wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let (service, faults) = (service.clone(), faults.clone());
+        let (service, store, faults) = (service.clone(), store.clone(), faults.clone());
         async move {
-            faults
-                .around(request.map(Body::from), |request| answer(service, request))
-                .await
+            let handle = |request| answer(service, store, request);
+            faults.around(request.map(Body::from), handle).await
         }
     });
     // It ends in an error when the client goes away or a fault closes the connection: both are normal here.
@@ -95,7 +99,14 @@ async fn converse(stream: TcpStream, service: S3Service, faults: Faults) {
 }
 
 /// One request, made into one that s3s takes without an authentication provider.
-async fn answer(service: S3Service, mut request: HttpRequest) -> Result<HttpResponse, Dropped> {
+async fn answer(
+    service: S3Service,
+    store: Store,
+    mut request: HttpRequest,
+) -> Result<HttpResponse, Dropped> {
+    if let Some(answer) = notification::answer(&store, &mut request).await {
+        return Ok(answer);
+    }
     let headers = request.headers_mut();
     // hyper answers an empty body without the 100 that was asked for, and botocore misreads whatever comes next on
     // that connection.

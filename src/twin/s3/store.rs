@@ -26,12 +26,16 @@ pub(super) struct Inner {
     pub(super) buckets: BTreeMap<String, Bucket>,
     pub(super) opened_uploads: u64,
     watchers: Vec<UnboundedSender<Change>>,
+    /// The project of the buckets, where their notifications are in VK's dialect.
+    pub(super) project: Option<String>,
 }
 
 pub(super) struct Bucket {
     pub(super) created: SystemTime,
     pub(super) objects: BTreeMap<String, Arc<Object>>,
     pub(super) uploads: BTreeMap<String, Upload>,
+    /// Where its events are posted: XML.
+    pub(super) notifications: Option<String>,
 }
 
 /// One effective change of a bucket.
@@ -302,6 +306,7 @@ impl Bucket {
             created: now(),
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            notifications: None,
         }
     }
 }

@@ -190,7 +190,7 @@ async fn receives_it_again_by_the_functions_own_rules() {
 
     let refused = hostile(&site).await;
     let ran = site.run(&["replay", &refused]).await;
-    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("it is refused today, too"), "{ran:?}");
 
     site.store.delete("backup", "a");

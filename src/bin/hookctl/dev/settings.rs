@@ -12,8 +12,8 @@ use serde_json::json;
 use hookwork::config::Config;
 
 use super::{
-    ACCESS_KEY, BACKUP, INTDASH_SECRET, INTDASH_TOKEN, ORIGIN, PROJECT, REGION, SECRET_KEY, STATE,
-    TOPIC_ARN,
+    ACCESS_KEY, BACKUP, GITHUB_SECRET, INTDASH_SECRET, INTDASH_TOKEN, ORIGIN, PROJECT, REGION,
+    SECRET_KEY, STATE, STRIPE_SECRET, TOPIC_ARN,
 };
 
 /// What is not the same in every run.
@@ -37,10 +37,15 @@ impl Settings<'_> {
                 "buckets": {format!("{PROJECT}/{ORIGIN}"): {"notify": self.notify}}, "url": self.vk_url,
             },
             "intdash": {"kind": "intdash", "url": self.intdash_url},
+            "github": {"kind": "generic", "verify": "github"},
+            "stripe": {"kind": "generic", "verify": "stripe"},
+            "any": {"kind": "generic", "verify": "none"},
         });
         let secrets = json!({
             "vk": {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY},
             "intdash": {"secrets": [INTDASH_SECRET], "api_token": INTDASH_TOKEN},
+            "github": {"secrets": [GITHUB_SECRET]},
+            "stripe": {"secrets": [STRIPE_SECRET]},
             "inbox": {"token": self.inbox_token},
         });
         BTreeMap::from([

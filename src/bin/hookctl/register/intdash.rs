@@ -18,7 +18,7 @@ use crate::print::{Printer, clean};
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
-`test` has the server post a signed test delivery (is_test, of a measurement that does not exist) to the hook's URL. It asks by
+`test` has the server post a signed test delivery (is_test, of a measurement that does not exist) to the hook's URL. It asks by \
 PUT <path>/<uuid>/test as v2.6 documents it and, where that is answered 404 or 405, by PATCH, as v2.7 has it.
 
 Exit codes: 0 done, there already, or the test delivery was taken; 1 not confirmed, or the test delivery was not; 2 error.
@@ -26,8 +26,11 @@ Exit codes: 0 done, there already, or the test delivery was taken; 1 not confirm
 Examples:
   hookctl register intdash intdash --url https://x.example/hooks/intdash
   hookctl register intdash list intdash
-  hookctl register intdash test intdash 5b7ea816-0d3b-4df5-9104-01046ebecf51
-  hookctl register intdash remove intdash 5b7ea816-0d3b-4df5-9104-01046ebecf51 --path /api/v1/webhook/projects/{project}/hooks"
+  hookctl register intdash test intdash \\
+    5b7ea816-0d3b-4df5-9104-01046ebecf51
+  hookctl register intdash remove intdash \\
+    5b7ea816-0d3b-4df5-9104-01046ebecf51 \\
+    --path /api/v1/webhook/projects/{project}/hooks"
 )]
 pub(crate) struct Intdash {
     #[command(subcommand)]
@@ -35,13 +38,13 @@ pub(crate) struct Intdash {
     /// A source of kind intdash
     #[arg(required = true)]
     source: Option<String>,
-    /// As of create
+    /// The URL that deliveries are posted to, as the stack's outputs say
     #[arg(long, required = true)]
     url: Option<String>,
-    /// As of create
+    /// UUID of the project whose measurements count; the source's own without it
     #[arg(long)]
     project: Option<String>,
-    /// As of create
+    /// Where the server has its hooks, {project} for the project; the source's hooks_path without it
     #[arg(long)]
     path: Option<String>,
     #[command(flatten)]
