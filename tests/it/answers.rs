@@ -185,7 +185,11 @@ async fn read(aws: &Aws, seed: &[u8]) {
         checksum: Crc64::of(&[]),
     };
     let _ = upload.complete(&[part], &Condition::Absent).await;
-    let secrets = SecretStore::new(SecretsFrom::Manager(vec!["s".to_owned()]), aws);
+    let secrets = SecretStore::new(
+        SecretsFrom::Manager(vec!["s".to_owned()]),
+        &std::collections::BTreeMap::new(),
+        aws,
+    );
     let _ = secrets.each().await;
     let _ = aws
         .queue("http://nowhere.invalid/1/q")

@@ -113,7 +113,11 @@ async fn calls(url: &str) -> Vec<(&'static str, CallError)> {
     };
     let queue = aws.queue(&format!("{url}/1/q"));
     let topic = aws.topic("arn:aws:sns:us-east-1:000000000000:t");
-    let secrets = SecretStore::new(SecretsFrom::Manager(vec!["s".to_owned()]), &aws);
+    let secrets = SecretStore::new(
+        SecretsFrom::Manager(vec!["s".to_owned()]),
+        &std::collections::BTreeMap::new(),
+        &aws,
+    );
     let complete = [part];
     let (look, page, not_listed, tags, uploads) = tokio::join!(
         bucket.look(key, 1),

@@ -97,10 +97,9 @@ async fn help_fits_and_breaks_no_word() {
         // Where nobody knows how wide it is, as in a pipe, it is taken for an ordinary one.
         let ran = site.run(&help).await;
         assert_eq!(ran.out, shown[1], "{command:?}");
-        assert_eq!(in_terminal(&site, 80, &help).1.trim(), {
-            let lines: Vec<_> = shown[1].lines().filter(|line| !line.is_empty()).collect();
-            lines.join("\n").trim()
-        });
+        let lines: Vec<_> = shown[1].lines().filter(|line| !line.is_empty()).collect();
+        let expected = lines.join("\n");
+        assert_eq!(in_terminal(&site, 80, &help).1.trim(), expected.trim());
     }
 }
 
