@@ -2,6 +2,7 @@
 //! numbers from. Nothing is called and nothing waits. Values of dimensions are words of this program and the function's own
 //! name, never a key or a bucket: each combination is a metric that costs money for as long as it is written.
 
+use crate::domain::bound::Bound;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,7 +35,7 @@ pub const METRICS: [(&str, &str); 11] = [
 ];
 
 /// CloudWatch takes this many values of a metric in one line.
-const VALUES_MAX: usize = 100;
+static VALUES_MAX: Bound<usize> = Bound::new("metrics.values", 100);
 
 /// What is counted until the next line. It belongs to the process, not to an invocation: what an invocation counted that
 /// panicked goes out with the next one.
@@ -129,7 +130,7 @@ impl Metrics {
         if self.function.is_some() {
             counts.lags.push(lag);
         }
-        counts.lags.len() >= VALUES_MAX
+        counts.lags.len() >= VALUES_MAX.get()
     }
 
     /// An audit has ended: so many hints that no event had given, and so many removals that it held.

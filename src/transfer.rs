@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout_at};
 /// Parts on their way at a time, of all objects together: enough for a store that takes 20 MB a second of each (AWS's own
 /// planning figure) to be no slower than the network of the largest function. Each costs its two connections' buffers.
 static PARTS_IN_FLIGHT: Bound<usize> = Bound::new("parts.in_flight", 16);
+/// The most KiB of small objects that are held at a time, however much memory there is: one object has room at least.
+static BUFFERS_MAX: Bound<usize> = Bound::new("transfer.buffers", 64 * 1024);
 /// How often a range is opened anew when its bytes break off. A streamed body cannot be rewound, so no layer below can.
 const ATTEMPTS: u32 = 4;
 
@@ -40,7 +42,7 @@ impl Limits {
     pub fn of_memory(mib: usize) -> Self {
         Self {
             parts: Semaphore::new(PARTS_IN_FLIGHT.get()),
-            buffers: Semaphore::new((mib / 8).clamp(16, 64) * 1024),
+            buffers: Semaphore::new(((mib / 8).max(16) * 1024).min(BUFFERS_MAX.get())),
         }
     }
 }

@@ -29,11 +29,11 @@ use tokio::time::Instant;
 /// What was read of an endpoint counts for so long, also that there is none.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// So many are remembered: whoever tries names fills no memory.
-const KNOWN_MAX: usize = 1_000;
+static KNOWN_MAX: Bound<usize> = Bound::new("endpoints.known", 1_000);
 /// So many there may be.
 static ENDPOINTS_MAX: Bound<usize> = Bound::new("endpoints.count", 100);
 /// Definitions that are read at a time.
-const READS_AT_A_TIME: usize = 16;
+static READS_AT_A_TIME: Bound<usize> = Bound::new("endpoints.reads_at_a_time", 16);
 
 /// What is known of endpoints, and since when.
 #[derive(Debug, Default)]
@@ -80,10 +80,10 @@ impl Cache {
 
     fn insert(&self, id: &EndpointId, found: Option<Arc<Endpoint>>) {
         let mut known = self.lock();
-        if known.len() >= KNOWN_MAX {
+        if known.len() >= KNOWN_MAX.get() {
             known.retain(|_, (since, _)| since.elapsed() < KNOWN_FOR);
         }
-        if known.len() >= KNOWN_MAX {
+        if known.len() >= KNOWN_MAX.get() {
             // Somebody tries names; the ones that are real cost a read each.
             known.clear();
         }
@@ -148,7 +148,7 @@ impl App {
             let found = read.and_then(|(json, _)| Endpoint::from_json(&json));
             Ok(found.map(|endpoint| (id, endpoint)))
         });
-        let read = stream::iter(reads).buffer_unordered(READS_AT_A_TIME);
+        let read = stream::iter(reads).buffer_unordered(READS_AT_A_TIME.get());
         let read = read.try_filter_map(async |found| Ok(found));
         let mut found: Vec<_> = read.try_collect().await?;
         found.sort_by_key(|(id, endpoint)| (u64::MAX - endpoint.created, id.to_string()));
@@ -300,13 +300,23 @@ fn known<'a>(claimed: Option<&'a str>, secret: Option<&'a Secret>) -> Known<'a> 
     }
 }
 
-/// What endpoints there are: the first thousand names of the folder, which nobody but us writes to.
+/// What endpoints there are. Nobody but us writes to the folder, and there are no more of them than there may be, but for some
+/// that were made at the same time.
 async fn ids(state: &Bucket) -> Result<Vec<EndpointId>, CallError> {
-    let (files, _) = state.page(endpoint::FOLDER, None).await?;
-    let ids = files.iter();
-    Ok(ids
-        .filter_map(|file| EndpointId::of_file(&file.key))
-        .collect())
+    let (mut ids, mut after) = (Vec::new(), None::<String>);
+    while ids.len() < 10 * ENDPOINTS_MAX.get() {
+        let (files, last) = state.page(endpoint::FOLDER, after.as_deref()).await?;
+        ids.extend(
+            files
+                .iter()
+                .filter_map(|file| EndpointId::of_file(&file.key)),
+        );
+        after = files.last().map(|file| file.key.clone());
+        if last {
+            break;
+        }
+    }
+    Ok(ids)
 }
 
 fn random<const N: usize>() -> [u8; N] {

@@ -14,7 +14,7 @@ static REFUSED_BURST: Bound<u32> = Bound::new("limits.refused", 1_000);
 /// Refused deliveries of one source that are recorded in a second, on average.
 const REFUSED_RATE: f64 = 10.0;
 /// Names that are remembered: those of sources are few, those of endpoints need not be.
-const NAMES_MAX: usize = 1_000;
+static NAMES_MAX: Bound<usize> = Bound::new("limits.names", 1_000);
 
 /// What is counted of each source.
 #[derive(Debug, Default)]
@@ -66,10 +66,10 @@ fn take(
         let since = now.saturating_duration_since(tokens.at);
         (tokens.left + since.as_secs_f64() * rate).min(burst)
     };
-    if all.len() >= NAMES_MAX && !all.contains_key(name) {
+    if all.len() >= NAMES_MAX.get() && !all.contains_key(name) {
         // Those that are full again need not be remembered.
         all.retain(|_, tokens| filled(tokens) < burst);
-        if all.len() >= NAMES_MAX {
+        if all.len() >= NAMES_MAX.get() {
             all.clear();
         }
     }
@@ -125,6 +125,6 @@ mod tests {
         for number in 0..5_000 {
             limits.records_refused(Some(&format!("in/{number}")));
         }
-        assert!(limits.refused.lock().unwrap().len() <= NAMES_MAX);
+        assert!(limits.refused.lock().unwrap().len() <= NAMES_MAX.get());
     }
 }

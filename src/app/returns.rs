@@ -31,7 +31,7 @@ const PROBE: Duration = Duration::from_secs(10);
 /// The folder that a probe lists: there is none of this name, so that the answer is short.
 const NOWHERE: &str = ".hookwork-probe/";
 /// Calls at a time.
-const CALLS_AT_A_TIME: usize = 16;
+static CALLS_AT_A_TIME: Bound<usize> = Bound::new("returns.calls_at_a_time", 16);
 
 /// A letter that comes back if its remote service answers.
 struct Waiting {
@@ -210,7 +210,7 @@ impl Waiting {
 pub(super) async fn put_back(letters: &Queue, handles: &[String]) -> Option<String> {
     let handles = handles.iter().cloned();
     let shown = handles.map(|handle| async move { letters.hide(&handle, Duration::ZERO).await });
-    let shown = stream::iter(shown).buffer_unordered(CALLS_AT_A_TIME);
+    let shown = stream::iter(shown).buffer_unordered(CALLS_AT_A_TIME.get());
     let shown: Vec<_> = shown.collect().await;
     let failed = shown.into_iter().find_map(Result::err);
     failed.map(|error| {

@@ -3,12 +3,13 @@
 use super::error::{CallError, Kind};
 use super::queue::Queue;
 use super::topic::Topic;
+use crate::domain::bound::Bound;
 use crate::domain::trace::Trace;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use std::time::Duration;
 
 /// SQS hands over this many messages in one call.
-const BATCH: i32 = 10;
+static BATCH: Bound<i32> = Bound::new("letters.batch", 10);
 /// How long a call waits for messages, in seconds: so long that all of SQS's servers are asked.
 const WAIT: i32 = 1;
 
@@ -43,7 +44,7 @@ impl Queue {
     pub async fn receive(&self, hidden: Duration) -> Result<Vec<Received>, CallError> {
         let receive = self.client.receive_message().queue_url(&self.url);
         let receive = receive
-            .max_number_of_messages(BATCH)
+            .max_number_of_messages(BATCH.get())
             .wait_time_seconds(WAIT)
             .visibility_timeout(i32::try_from(hidden.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::All)

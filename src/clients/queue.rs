@@ -1,6 +1,7 @@
 //! The SQS queue of jobs, and the one of dead letters.
 
 use super::error::{CallError, Kind};
+use crate::domain::bound::Bound;
 use crate::domain::job::takes;
 use crate::domain::trace::Trace;
 use aws_sdk_sqs::Client;
@@ -15,9 +16,9 @@ use std::time::Duration;
 
 /// SQS takes this many messages in one call. Ten jobs are far from the bytes that it takes: a key has 1,024 at
 /// most, and of what is handed on, which may be nearly all of them, a delivery has one.
-const BATCH: usize = 10;
+static BATCH: Bound<usize> = Bound::new("queue.batch", 10);
 /// Calls at a time for the messages of one delivery.
-const CALLS_AT_A_TIME: usize = 16;
+static CALLS_AT_A_TIME: Bound<usize> = Bound::new("queue.calls_at_a_time", 16);
 /// The longest text of an attribute that is sent, in characters.
 const REASON_MAX: usize = 1000;
 
@@ -80,10 +81,10 @@ impl Queue {
 
     /// Sends messages. What became of each, in their order: a batch may be taken in part.
     pub async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
-        let batches: Vec<_> = messages.chunks(BATCH).map(<[_]>::to_vec).collect();
+        let batches: Vec<_> = messages.chunks(BATCH.get()).map(<[_]>::to_vec).collect();
         let sent: Vec<_> = stream::iter(batches)
             .map(async |batch| self.send_batch(&batch).await)
-            .buffered(CALLS_AT_A_TIME)
+            .buffered(CALLS_AT_A_TIME.get())
             .collect()
             .await;
         sent.into_iter().flatten().collect()

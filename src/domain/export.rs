@@ -1,6 +1,7 @@
 //! A kept delivery as somebody else takes it: a line for a shell, or an event for a test. Secrets are not in it, since they are not
 //! kept; signatures are left out.
 
+use super::bound::Bound;
 use super::record::Record;
 use super::redact::{LEFT_OUT, is_signature};
 use base64::Engine as _;
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// The longest body that goes into a line, in bytes.
-const LINE_MAX: usize = 64 << 10;
+static LINE_MAX: Bound<usize> = Bound::new("export.line", 64 << 10);
 /// Headers that belong to the way that a delivery took, and not to it.
 const OF_THE_WAY: [&str; 9] = [
     "host",
@@ -70,7 +71,7 @@ pub fn curl(record: &Record, own: Option<&str>) -> String {
         }
     }
     let text = std::str::from_utf8(&of.body).ok();
-    let text = text.filter(|text| text.len() <= LINE_MAX && !text.chars().any(is_unfit));
+    let text = text.filter(|text| text.len() <= LINE_MAX.get() && !text.chars().any(is_unfit));
     if !of.body.is_empty() {
         if !typed {
             // Else curl would say that it is a form.
@@ -78,7 +79,7 @@ pub fn curl(record: &Record, own: Option<&str>) -> String {
         }
         if let Some(text) = text {
             line.push_str(&format!(" --data-raw {}", quoted(text)));
-        } else if of.body.len() <= LINE_MAX {
+        } else if of.body.len() <= LINE_MAX.get() {
             let base64 = STANDARD.encode(&of.body);
             line = format!("printf %s {base64} | base64 -d | {line} --data-binary @-");
         } else {
@@ -226,7 +227,7 @@ mod tests {
         );
         let line = curl(&record(&kind, "a\u{202e}b".as_bytes()), None);
         assert!(line.starts_with("printf "), "{line}");
-        let line = curl(&record(&kind, &vec![b'a'; LINE_MAX + 1]), None);
+        let line = curl(&record(&kind, &vec![b'a'; LINE_MAX.get() + 1]), None);
         assert!(line.contains(" --data-binary @00000000-0000-"), "{line}");
         assert!(!curl(&record(&kind, b""), None).contains("--data"));
     }

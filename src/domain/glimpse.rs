@@ -1,5 +1,6 @@
 //! What a delivery that nothing has been set up for calls its event, as senders commonly spell that.
 
+use super::bound::Bound;
 use super::delivery::Delivery;
 use super::json::field;
 use super::redact::{Known, is_signature};
@@ -11,7 +12,7 @@ const CLOUD_EVENT: &str = "ce-type";
 /// Where it is in a JSON body.
 const FIELDS: [&str; 4] = ["/type", "/event", "/event_type", "/eventType"];
 /// A longer body is not searched, in bytes.
-const BODY_MAX: usize = 256 << 10;
+static BODY_MAX: Bound<usize> = Bound::new("glimpse.body", 256 << 10);
 /// A longer text is no name, in bytes.
 const NAME_MAX: usize = 100;
 
@@ -25,7 +26,7 @@ pub fn event(delivery: &Delivery, known: &Known<'_>) -> Option<String> {
     });
     let named = named.and_then(|(_, value)| value.to_str().ok());
     let in_body = || {
-        let body = Some(&delivery.body).filter(|body| body.len() <= BODY_MAX)?;
+        let body = Some(&delivery.body).filter(|body| body.len() <= BODY_MAX.get())?;
         FIELDS.iter().find_map(|place| field(body, place))
     };
     let name = named.map(ToOwned::to_owned).or_else(in_body);
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn what_is_no_name_names_nothing() {
         let long = format!(r#"{{"type":"{}"}}"#, "a".repeat(NAME_MAX + 1));
-        let large = format!(r#"{{"type":"a","x":"{}"}}"#, "b".repeat(BODY_MAX));
+        let large = format!(r#"{{"type":"a","x":"{}"}}"#, "b".repeat(BODY_MAX.get()));
         for body in ["", "hello", "[1]", r#"{"type":""}"#, &*long, &*large] {
             assert_eq!(named(None, body), None);
         }

@@ -21,7 +21,7 @@ pub static IDS_MAX: Bound<usize> = Bound::new("summary.ids", 10_000);
 /// A longer id, in bytes, has none either.
 const ID_MAX: usize = 512;
 /// So many types that do not count are counted by name.
-const TYPES_MAX: usize = 50;
+static TYPES_MAX: Bound<usize> = Bound::new("summary.types", 50);
 /// A longer name of a type, in bytes, is not kept.
 const TYPE_MAX: usize = 64;
 
@@ -150,7 +150,7 @@ impl LeftOut {
     fn count(&mut self, name: &str) {
         if let Some(count) = self.by_type.get_mut(name) {
             *count += 1;
-        } else if self.by_type.len() < TYPES_MAX && name.len() <= TYPE_MAX {
+        } else if self.by_type.len() < TYPES_MAX.get() && name.len() <= TYPE_MAX {
             self.by_type.insert(name.to_owned(), 1);
         } else {
             self.other_types += 1;
@@ -237,14 +237,14 @@ mod tests {
             summary.over_all().count(),
             2 * (IDS_MAX.get() as u64 + 5) + 1
         );
-        for index in 0..TYPES_MAX + 7 {
+        for index in 0..TYPES_MAX.get() + 7 {
             summary.take(&Point::OtherType(index.to_string().into()));
         }
         summary.take(&Point::OtherType("x".repeat(TYPE_MAX + 1).into()));
         let left_out = summary.left_out();
         assert_eq!(
             (left_out.by_type.len(), left_out.other_types),
-            (TYPES_MAX, 8)
+            (TYPES_MAX.get(), 8)
         );
     }
 }

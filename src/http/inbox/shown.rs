@@ -18,8 +18,10 @@ use serde_json::{Value, json};
 static BODY_SHOWN: Bound<usize> = Bound::new("inbox.body_shown", 256 * 1024);
 /// So long may the lists of an answer be, in bytes as Lambda counts them: it takes 6 MB, all in all.
 pub(super) static LISTS_MAX: Bound<usize> = Bound::new("inbox.lists", 2 << 20);
+/// So many attempts of a delivery are in the list, the newest ones: an outage may make thousands.
+static ROW_ATTEMPTS: Bound<usize> = Bound::new("inbox.row_attempts", 100);
 /// A longer command is not shown, likewise.
-const COMMAND_MAX: usize = 1 << 20;
+static COMMAND_MAX: Bound<usize> = Bound::new("inbox.command", 1 << 20);
 
 pub(super) fn page(page: &Page) -> Value {
     let rows: Vec<_> = page.rows.iter().map(row).collect();
@@ -31,12 +33,18 @@ pub(super) fn page(page: &Page) -> Value {
 pub fn row(row: &Row) -> Value {
     let facts = row.facts.as_ref();
     let attempted = row.attempts.iter().map(|attempt| attempt.jobs).max();
-    json!({
+    let left_out = row.attempts.len().saturating_sub(ROW_ATTEMPTS.get());
+    let attempts: Vec<_> = row.attempts[left_out..].iter().map(attempt).collect();
+    let mut shown = json!({
         "id": row.id.to_string(), "received": instant(row.received()), "source": facts.and_then(|facts| facts.source.as_ref()),
         "verdict": facts.map(|facts| facts.verdict.word()), "state": row.state().word(), "title": facts.map_or("", |facts| &facts.title),
         "bytes": facts.map(|facts| facts.bytes), "jobs": facts.map_or(attempted.unwrap_or(0), |facts| facts.jobs),
-        "duplicate_of": row.duplicate_of.map(|id| id.to_string()), "attempts": row.attempts.iter().map(attempt).collect::<Vec<_>>(),
-    })
+        "duplicate_of": row.duplicate_of.map(|id| id.to_string()), "attempts": attempts,
+    });
+    if left_out > 0 {
+        shown["attempts_left_out"] = json!(left_out);
+    }
+    shown
 }
 
 fn attempt(of: &AttemptFacts) -> Value {
@@ -89,7 +97,7 @@ fn of_record(app: &App, record: &Record, attempts: &[Attempt]) -> Value {
     let remarks = within(remarks.map(|remark| json!(remark)), &mut room);
     // What is not whole is not to be sent as if it were.
     let command = lacks.is_none().then(|| curl(record, own));
-    let command = command.filter(|command| encoded(&json!(command)) <= COMMAND_MAX);
+    let command = command.filter(|command| encoded(&json!(command)) <= COMMAND_MAX.get());
     // Of what came through SNS without the URL that ends the subscription. The download has it.
     let body = masked(&of.body);
     let end = body.len().min(BODY_SHOWN.get());
