@@ -29,6 +29,7 @@ mod queue;
 mod recording;
 mod senders;
 mod servers;
+mod small;
 mod summary;
 mod twin;
 mod weed;

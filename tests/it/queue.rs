@@ -1,7 +1,7 @@
 //! The way through the queue, against moto's SQS: what is received is queued, what the queue hands over is performed, and what
 //! cannot be done becomes a dead letter with its reason.
 
-mod clock;
+pub(crate) mod clock;
 mod forwards;
 mod outage;
 mod receiving;

@@ -99,6 +99,7 @@ pub(crate) async fn app(
     s3_url: &str,
     aws_url: &str,
 ) -> Arc<App> {
+    crate::small::shrink_where_asked();
     // Shown with a test that fails: the causes are in the log and nowhere else.
     let _ = tracing_subscriber::fmt()
         .with_test_writer()
