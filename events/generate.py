@@ -428,6 +428,9 @@ ENVIRONMENT = {
         "SECRETS": compact(SECRETS),
         "SECRETS_ARN": "",
         "BACKUP_BUCKET": "backup",
+        "BACKUP_REGION": "",
+        "BACKUP_SSE": "",
+        "BACKUP_SSE_KEY": "",
         "STATE_BUCKET": "state",
         "SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:hookwork-notices",
         # One function does the work before it answers.

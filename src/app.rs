@@ -78,7 +78,9 @@ impl App {
             servers: servers.collect(),
             secrets: SecretStore::new(config.secrets, &config.sources, &aws),
             certificates: aws.certificates(),
-            backup: config.backup_bucket.map(|name| aws.bucket(&name)),
+            backup: config
+                .backup_bucket
+                .map(|name| aws.backup(&name, config.backup_region, config.backup_encryption)),
             state: config.state_bucket.map(|name| aws.bucket(&name)),
             recording: config.recording,
             topic: config.topic_arn.map(|arn| aws.topic(&arn)),

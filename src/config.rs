@@ -2,6 +2,7 @@
 
 mod sources;
 
+use crate::domain::keeping::Encryption;
 use crate::domain::secrets::{Parsed, Secrets};
 use crate::domain::source::Source;
 use sources::{own_buckets, read_sources};
@@ -10,11 +11,14 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 /// Every variable that the function reads, but the SDK's own: README's table, the template and this list are one.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 13] = [
     "SOURCES",
     "SECRETS_ARN",
     "SECRETS",
     "BACKUP_BUCKET",
+    "BACKUP_REGION",
+    "BACKUP_SSE",
+    "BACKUP_SSE_KEY",
     "STATE_BUCKET",
     "RECORD",
     "SNS_TOPIC_ARN",
@@ -69,6 +73,10 @@ pub struct Config {
     pub secrets: SecretsFrom,
     /// Where objects are mirrored to; there when a source of kind `s3` is.
     pub backup_bucket: Option<String>,
+    /// The region in which it is asked for; without one the function's. S3 says so where it lies in another one.
+    pub backup_region: Option<String>,
+    /// How S3 is told to encrypt what is written there; without it the bucket decides.
+    pub backup_encryption: Option<Encryption>,
     /// Where ledgers, audits, deliveries and what is done once leave their marks; without one a copy that was cut short starts anew,
     /// and nothing is recorded.
     pub state_bucket: Option<String>,
@@ -267,6 +275,23 @@ impl Config {
                     .to_owned(),
             );
         }
+        let backup_region = get("BACKUP_REGION");
+        if let Some(region) = &backup_region
+            && !region
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            problems.push(format!(
+                "BACKUP_REGION: expected a region such as eu-central-1, found \"{}\"",
+                region.escape_debug()
+            ));
+        }
+        let (sse, key) = (get("BACKUP_SSE"), get("BACKUP_SSE_KEY"));
+        let backup_encryption =
+            Encryption::parse(sse.as_deref(), key.as_deref()).unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            });
         let recording = get("RECORD").unwrap_or_default();
         let recording = match Recording::ALL
             .into_iter()
@@ -298,6 +323,8 @@ impl Config {
                 sources,
                 secrets,
                 backup_bucket,
+                backup_region,
+                backup_encryption,
                 state_bucket,
                 recording,
                 topic_arn,

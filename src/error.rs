@@ -272,7 +272,10 @@ impl WorkError {
         match self {
             Self::BrokenOff(_) => true,
             Self::Origin(call) | Self::Backup(call) => {
-                matches!(call.kind, Kind::Unknown | Kind::Busy | Kind::BadAnswer)
+                matches!(
+                    call.kind,
+                    Kind::Unknown | Kind::Busy | Kind::BadAnswer | Kind::Damaged
+                )
             }
             _ => false,
         }

@@ -1,6 +1,7 @@
 //! Carries one state of one object from the origin to the backup: small ones in one pass, larger ones part by part. Only
 //! that state: an origin that moves meanwhile stops it.
 
+mod locked;
 mod parts;
 mod seal;
 
@@ -34,16 +35,22 @@ pub struct Limits {
     parts: Semaphore,
     /// In KiB.
     buffers: Semaphore,
+    /// How many of them there are.
+    kib: u32,
+    lock: locked::KnownLock,
 }
 
 impl Limits {
-    /// For a function of so much memory, in MiB: an eighth of it is for the bytes of small objects, within 16 and 64 MiB. Parts
-    /// of larger ones are streamed and take the same few in any.
+    /// For a function of so much memory, in MiB: an eighth of it is for the bytes of small objects, and of parts for a bucket under
+    /// Object Lock, within 16 and 64 MiB. Other parts are streamed and take the same few in any.
     #[must_use]
     pub fn of_memory(mib: usize) -> Self {
+        let kib = ((mib / 8).max(16) * 1024).min(BUFFERS_MAX.get());
         Self {
             parts: Semaphore::new(PARTS_IN_FLIGHT.get()),
-            buffers: Semaphore::new(((mib / 8).max(16) * 1024).min(BUFFERS_MAX.get())),
+            buffers: Semaphore::new(kib),
+            kib: u32::try_from(kib).unwrap_or(u32::MAX),
+            lock: locked::KnownLock::default(),
         }
     }
 }

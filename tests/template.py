@@ -29,7 +29,7 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 # The function's environment, as README lists it, and no more: every name is one that this version of the function knows.
-SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "QUEUE_URL", "DEAD_LETTERS_URL", "RECORD", "LOG_LEVEL"}
+SUPPORTED = {"SOURCES", "SECRETS_ARN", "BACKUP_BUCKET", "STATE_BUCKET", "SNS_TOPIC_ARN", "QUEUE_URL", "DEAD_LETTERS_URL", "RECORD", "LOG_LEVEL", "BACKUP_REGION", "BACKUP_SSE", "BACKUP_SSE_KEY"}
 # Declared for `sam local` alone, which passes on only declared names; absent from a deployed function.
 LOCAL_ONLY = {"SECRETS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SNS"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -212,6 +212,8 @@ class Permissions(unittest.TestCase):
                 if "*" in text:
                     self.assertNotEqual(it["Action"], "s3:ListBucket")
                     self.assertTrue(all(action.startswith("s3:") for action in as_list(it["Action"])), it["Sid"])
+                    if it["Effect"] == "Deny":
+                        continue
                     self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|strangers|done|summaries|endpoints))/\*$")
 
     def test_no_versions_can_be_deleted(self):
@@ -274,7 +276,7 @@ class Permissions(unittest.TestCase):
 
     def of_buckets(self, role):
         """What a role may do with buckets: action and place."""
-        buckets = [it for it in statements_of(role) if "s3:" in json.dumps(it["Action"])]
+        buckets = [it for it in statements_of(role) if it["Effect"] == "Allow" and "s3:" in json.dumps(it["Action"])]
         return {(action, place) for it in buckets for action in as_list(it["Action"]) for place in strings(it["Resource"])}
 
     def test_without_a_queue_the_receiver_keeps_endpoints_beside_what_the_work_needs(self):
@@ -291,7 +293,7 @@ class Permissions(unittest.TestCase):
     def test_who_looks_reads_what_is_kept_sends_jobs_and_touches_no_backup_no_topic_and_no_dead_letter(self):
         self.assertEqual(
             self.actions("InboxRole"),
-            {"sqs:SendMessage", "sqs:GetQueueAttributes", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"},
+            {"sqs:SendMessage", "sqs:GetQueueAttributes", "secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"},
         )
         folders = {"deliveries": ("Get", "Put"), "strangers": ("Get",), "endpoints": ("Get", "Put", "Delete"), "audits": ("Get", "Delete")}
         expected = {(f"s3:{action}Object", "${StateBucket.Arn}/%s/*" % folder) for folder, actions in folders.items() for action in actions}
@@ -329,11 +331,44 @@ class Permissions(unittest.TestCase):
             self.assertEqual(statement(sid)["Resource"], {"Fn::GetAtt": [group, "Arn"]})
 
     def test_keys_are_used_only_through_the_services_that_need_them(self):
-        found = [it for it in statements() if it["Sid"] == "UseKeysThroughTheirServices"]
-        self.assertEqual(len(found), 3)
+        secrets = "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"
+        s3 = {"Fn::If": ["HasBackupRegion", {"Fn::Sub": "s3.${BackupRegion}.${AWS::URLSuffix}"}, {"Fn::Sub": "s3.${AWS::Region}.${AWS::URLSuffix}"}]}
+        known = {"ReadSecretsWithTheirKeys": ("kms:Decrypt", {"Fn::Sub": secrets}), "UseTheBackupsKey": (["kms:Decrypt", "kms:GenerateDataKey"], s3)}
+        found = [it for it in statements() if it.get("Effect") == "Allow" and "kms:" in json.dumps(it["Action"])]
+        self.assertEqual(sorted(it["Sid"] for it in found), ["ReadSecretsWithTheirKeys"] * 3 + ["UseTheBackupsKey"] * 2)
         for it in found:
+            action, service = known[it["Sid"]]
             self.assertEqual(it["Resource"], {"Fn::Split": [",", {"Ref": "KmsKeyArns"}]})
-            self.assertEqual(len(it["Condition"]["StringEquals"]["kms:ViaService"]), 2)
+            self.assertEqual((it["Action"], it["Condition"]), (action, {"StringEquals": {"kms:ViaService": service}}))
+
+    def test_the_backups_key_is_for_who_works_alone(self):
+        def with_it(role):
+            return [it for it in TEMPLATE["Resources"][role]["Properties"]["Policies"] if "UseTheBackupsKey" in json.dumps(it)]
+
+        self.assertEqual(with_it("InboxRole"), [])
+        self.assertEqual(len(with_it("WorkerRole")), 1)
+        # The receiver has it only where it does the work itself.
+        (policy,) = with_it("ReceiverRole")
+        self.assertEqual(policy["Fn::If"][0], "HasInlineKmsKeys")
+        self.assertEqual(TEMPLATE["Conditions"]["HasInlineKmsKeys"], {"Fn::And": [{"Condition": "Inline"}, {"Condition": "HasKmsKeys"}]})
+
+    def test_nothing_is_written_without_a_condition(self):
+        """S3 refuses each write of a role that may write and names neither what it replaces nor that there is nothing."""
+        backup = {"Fn::If": ["MakesBackupBucket", {"Fn::Sub": "${BackupBucket.Arn}/*"}, {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BackupBucketName}/*"}]}
+        state = {"Fn::Sub": "${StateBucket.Arn}/*"}
+        # An upload is opened, and its parts are sent, without one: it counts when the object is made of them.
+        condition = {"Null": {"s3:if-match": "true", "s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+        denied = [it for it in statements() if it["Sid"] == "WriteOnlyOnACondition"]
+        self.assertEqual([it["Resource"] for it in denied if isinstance(it["Resource"], list)], [[backup, state]])
+        self.assertEqual([it["Resource"] for it in denied if not isinstance(it["Resource"], list)], [state] * 2)
+        for it in denied:
+            self.assertEqual((it["Effect"], it["Action"], it["Condition"]), ("Deny", "s3:PutObject", condition))
+        # Wherever a role may write, in the policy itself or in that of the work, which the worker has, and the receiver without a queue.
+        work = TEMPLATE["Resources"]["WorkPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        for role in ("ReceiverRole", "WorkerRole", "InboxRole"):
+            it = TEMPLATE["Resources"][role]["Properties"]
+            self.assertTrue("WriteOnlyOnACondition" in json.dumps(it["Policies"]) or it["ManagedPolicyArns"] == [{"Ref": "WorkPolicy"}], role)
+        self.assertIn("WriteOnlyOnACondition", json.dumps(work))
 
     def test_the_api_alone_may_invoke_the_receiver_and_below_inbox_the_inbox_and_nobody_the_worker(self):
         api, found = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}", set()
@@ -665,6 +700,32 @@ class Backup(Bucket, unittest.TestCase):
     def test_keeps_versions(self):
         self.assertEqual(self.properties["VersioningConfiguration"], {"Status": "Enabled"})
 
+    def test_retains_versions_for_as_long_as_is_asked_for_and_by_default_not_at_all(self):
+        nothing = {"Ref": "AWS::NoValue"}
+        retention = {"Mode": {"Ref": "LockMode"}, "Days": {"Ref": "LockDays"}}
+        lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
+        self.assertEqual(self.properties["ObjectLockEnabled"], {"Fn::If": ["HasLock", True, nothing]})
+        self.assertEqual(self.properties["ObjectLockConfiguration"], {"Fn::If": ["HasLock", lock, nothing]})
+        self.assertEqual(TEMPLATE["Conditions"]["HasLock"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "LockDays"}, 0]}]})
+        self.assertEqual(TEMPLATE["Parameters"]["LockDays"]["Default"], 0)
+        self.assertEqual(TEMPLATE["Parameters"]["LockMode"]["AllowedValues"], ["GOVERNANCE", "COMPLIANCE"])
+        # An update must not put an empty bucket in the place of one that is full.
+        self.assertNotIn("BucketName", self.properties)
+
+    def test_who_works_may_ask_for_the_lock_and_nobody_may_get_past_it(self):
+        self.assertEqual(statement("KnowTheLock")["Action"], "s3:GetBucketObjectLockConfiguration")
+        self.assertEqual(statement("KnowTheLock")["Resource"], statement("TellMissingFromForbidden")["Resource"])
+        for it in statements():
+            for action in as_list(it["Action"]):
+                self.assertNotIn(action, ("s3:BypassGovernanceRetention", "s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:PutBucketObjectLockConfiguration"))
+
+    def test_the_region_and_the_encryption_are_told_to_who_writes(self):
+        for name in ("Receiver", "Worker"):
+            variables = TEMPLATE["Resources"][name]["Properties"]["Environment"]["Variables"]
+            for variable, condition, parameter in (("BACKUP_REGION", "HasBackupRegion", "BackupRegion"), ("BACKUP_SSE", "HasBackupSse", "BackupSse"), ("BACKUP_SSE_KEY", "HasBackupSseKey", "BackupSseKeyArn")):
+                self.assertEqual(variables[variable], {"Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]})
+                self.assertEqual(TEMPLATE["Parameters"][parameter]["Default"], "")
+
     def test_clears_abandoned_uploads_and_old_versions_and_nothing_current(self):
         rules = self.properties["LifecycleConfiguration"]["Rules"]
         self.assertTrue(any("AbortIncompleteMultipartUpload" in rule for rule in rules))
@@ -932,6 +993,8 @@ class Stack(unittest.TestCase):
             "WorkerSecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
             "InboxSecretsArn": (secret, f"{secret},{secret}2-AbCdEf"),
             "BackupBucketName": ("my-backup.2",),
+            "BackupRegion": ("eu-central-1", "us-gov-west-1", "ap-southeast-7"),
+            "BackupSseKeyArn": (key,),
             "KmsKeyArns": (key, f"{key},{key}"),
             "NotificationEmail": ("a.b+c@example.com",),
             "AlarmEmail": ("a.b+c@example.com",),
@@ -944,6 +1007,8 @@ class Stack(unittest.TestCase):
             "WorkerSecretsArn": ("hookwork", "*", f"{secret},", f"{secret},*"),
             "InboxSecretsArn": ("hookwork", "*", f"{secret},", f"{secret},*"),
             "BackupBucketName": ("My_Backup", "s3://backup", "backup/", "*"),
+            "BackupRegion": ("frankfurt", "eu-central-1/x", "*"),
+            "BackupSseKeyArn": ("alias/mine", "*", f"{key},{key}"),
             "KmsKeyArns": ("alias/mine", "*", f"{key} {key}", f"{key},"),
             "AlarmEmail": ("someone", "a@b"),
             "NotificationEmail": ("someone", "a@b", "a b@example.com"),

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod doctor;
 pub mod hooks;
 pub mod intdash_hooks;
+mod keeping;
 pub mod letters;
 mod probe;
 

@@ -8,13 +8,16 @@ use super::body::Pieces;
 use super::error::{CallError, Kind};
 use super::object::{metadata, seen_by_head, tagging};
 use crate::domain::checksum::Crc64;
+use crate::domain::keeping::Encryption;
 use crate::domain::mark::MarkedBytes;
 use crate::domain::object::{ETag, Properties};
 use crate::domain::reconcile::{BackupObject, BackupState, Condition};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::types::{ChecksumMode, MetadataDirective, Tag, Tagging, TaggingDirective};
+use aws_sdk_s3::types::{
+    ChecksumMode, MetadataDirective, ServerSideEncryption, Tag, Tagging, TaggingDirective,
+};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
@@ -31,6 +34,8 @@ pub(super) const ASSEMBLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub struct Bucket {
     pub(super) client: Client,
     pub(super) name: String,
+    /// How what is written is to be encrypted, where the bucket does not decide on it alone.
+    pub(super) encryption: Option<Encryption>,
 }
 
 impl Bucket {
@@ -38,6 +43,7 @@ impl Bucket {
         Self {
             client,
             name: name.to_owned(),
+            encryption: None,
         }
     }
 
@@ -163,6 +169,8 @@ impl Bucket {
             .set_if_none_match(if_none_match)
             .set_metadata(metadata(properties))
             .set_tagging(tagging(&properties.tags))
+            .set_server_side_encryption(algorithm(self.encryption.as_ref()))
+            .set_ssekms_key_id(key_id(self.encryption.as_ref()))
             .checksum_crc64_nvme(checksum.to_string())
             .content_length(length)
             .body(ByteStream::new(SdkBody::from_body_1_x(body)));
@@ -201,7 +209,9 @@ impl Bucket {
             .metadata_directive(MetadataDirective::Replace)
             .tagging_directive(TaggingDirective::Replace)
             .set_metadata(metadata(properties))
-            .set_tagging(tagging(&properties.tags));
+            .set_tagging(tagging(&properties.tags))
+            .set_server_side_encryption(algorithm(self.encryption.as_ref()))
+            .set_ssekms_key_id(key_id(self.encryption.as_ref()));
         let headers = properties.headers.clone();
         let copy = copy
             .customize()
@@ -238,6 +248,16 @@ pub(super) fn headers_of(condition: &Condition) -> (Option<String>, Option<Strin
         Condition::Absent => (None, Some("*".to_owned())),
         Condition::Unchanged(etag) => (Some(etag.quoted()), None),
     }
+}
+
+/// `x-amz-server-side-encryption` of a write.
+pub(super) fn algorithm(encryption: Option<&Encryption>) -> Option<ServerSideEncryption> {
+    encryption.map(|encryption| encryption.algorithm.into())
+}
+
+/// The key that goes with it, where it is one of the account's own.
+pub(super) fn key_id(encryption: Option<&Encryption>) -> Option<String> {
+    encryption.and_then(|encryption| encryption.key.clone())
 }
 
 /// Sets content headers as the origin spelled them: the SDK would re-format Expires, or refuse one that is no date.

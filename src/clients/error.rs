@@ -33,6 +33,10 @@ pub enum Kind {
     BadAnswer,
     /// The bytes that the call was to carry on broke off on their side.
     BrokenOff,
+    /// 400: the store wants the checksum of these bytes in a header, as under Object Lock. Nothing was done.
+    ChecksumWanted,
+    /// 400: the bytes that arrived are not those of the checksum that came with them. Nothing was done.
+    Damaged,
     /// Any other refusal.
     Refused,
     /// No answer, or one that tells nothing: the call may have taken effect, or may yet.
@@ -173,6 +177,11 @@ impl CallError {
             .map(|response| response.status().as_u16());
         let code = error.code();
         let kind = match (error, status) {
+            (SdkError::ServiceError(_), Some(400))
+                if wants_checksum(code, error.message().unwrap_or_default()) =>
+            {
+                Kind::ChecksumWanted
+            }
             (SdkError::ServiceError(_), Some(status)) => by_status(status, code),
             // An error whose body cannot be read has its status all the same.
             (SdkError::ResponseError(_), Some(status @ 300..)) => by_status(status, None),
@@ -235,6 +244,14 @@ pub(super) fn chain(error: &dyn Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// So S3 refuses bytes for a bucket under Object Lock whose checksum is not in a header; older stores know Content-MD5 alone.
+fn wants_checksum(code: Option<&str>, message: &str) -> bool {
+    let codes = ["InvalidRequest", "MissingContentMD5", "InvalidArgument"];
+    code.is_some_and(|code| codes.contains(&code))
+        && message.contains("Content-MD5")
+        && (message.contains("required") || message.contains("Missing"))
+}
+
 fn by_status(status: u16, code: Option<&str>) -> Kind {
     match (status, code) {
         // An error in the body of a 200, as CopyObject and CompleteMultipartUpload have it.
@@ -253,6 +270,9 @@ fn by_status(status: u16, code: Option<&str>) -> Kind {
         (404, Some("NoSuchKey")) => Kind::NoSuchKey,
         (404, Some("NoSuchBucket")) => Kind::NoSuchBucket,
         (404, Some("NoSuchUpload")) => Kind::NoSuchUpload,
+        // It lies in another region, which is known from now on.
+        (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => Kind::Busy,
+        (400, Some("BadDigest" | "XAmzContentChecksumMismatch")) => Kind::Damaged,
         // Of an upload that two workers share, one has sent a part again since the other listed it.
         (400, Some("InvalidPart")) => Kind::Conflict,
         (404, _) => Kind::NotFound,
@@ -370,6 +390,27 @@ mod tests {
         }
         let in_200 = by_status(200, Some("ObjectNotInActiveTierError"));
         assert_eq!(in_200, Kind::Archived);
+    }
+
+    #[test]
+    fn object_lock_wants_a_checksum_in_whatever_words() {
+        let wanted = |code, message| wants_checksum(Some(code), message);
+        for message in [
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters",
+            "Content-MD5 HTTP header is required for Put Object requests with Object Lock parameters",
+            "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+        ] {
+            assert!(wanted("InvalidRequest", message), "{message}");
+        }
+        assert!(!wanted(
+            "InvalidRequest",
+            "The Content-MD5 you specified is not valid."
+        ));
+        assert!(!wanted("AccessDenied", "Content-MD5 is required"));
+        assert!(!wanted(
+            "InvalidRequest",
+            "x-amz-mp-object-size is not the size of the parts"
+        ));
     }
 
     #[test]

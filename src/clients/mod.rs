@@ -17,12 +17,15 @@ pub mod listing;
 pub mod look;
 pub mod object;
 pub mod queue;
+mod region;
 pub mod secrets;
+mod settings;
 pub mod state;
 pub mod topic;
 pub mod upload;
 mod xml;
 
+use crate::domain::keeping::Encryption;
 use crate::domain::secrets::AccessKey;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{
@@ -103,10 +106,34 @@ impl Aws {
         }
     }
 
-    /// The client of a bucket of our own, the backup or the state, with the function's own credentials.
+    /// The client of the backup bucket, in this region, or where it is found.
+    #[must_use]
+    pub fn backup(
+        &self,
+        name: &str,
+        region: Option<String>,
+        encryption: Option<Encryption>,
+    ) -> bucket::Bucket {
+        let mut backup = self.own(name, region);
+        backup.encryption = encryption;
+        backup
+    }
+
+    /// The client of a bucket of our own, with the function's own credentials.
     #[must_use]
     pub fn bucket(&self, name: &str) -> bucket::Bucket {
-        let mut config = s3(&self.sdk);
+        self.own(name, None)
+    }
+
+    fn own(&self, name: &str, region: Option<String>) -> bucket::Bucket {
+        let found = region::Found::default();
+        let mut config = s3(&self.sdk)
+            .endpoint_resolver(region::Regional::new(found.clone()))
+            .interceptor(region::Note(found))
+            .retry_classifier(region::AskThere);
+        if let Some(region) = region {
+            config = config.region(Region::new(region));
+        }
         if let Some(endpoint) = &self.s3_endpoint {
             // What is not AWS seldom has a DNS name per bucket.
             config = config.endpoint_url(endpoint).force_path_style(true);

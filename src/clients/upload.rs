@@ -1,8 +1,8 @@
 //! A multipart upload into a bucket: parts streamed as they arrive, put together under one checksum.
 
 use super::blank::sayable;
-use super::body::ObjectBody;
-use super::bucket::{ASSEMBLE_TIMEOUT, Bucket, headers_of, once, set_headers};
+use super::body::{ObjectBody, Pieces};
+use super::bucket::{ASSEMBLE_TIMEOUT, Bucket, algorithm, headers_of, key_id, once, set_headers};
 use super::error::{CallError, Kind};
 use super::object::{metadata, tagging};
 use crate::domain::checksum::Crc64;
@@ -10,6 +10,9 @@ use crate::domain::object::{ETag, Properties};
 use crate::domain::parts::StoredPart;
 use crate::domain::reconcile::Condition;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -40,6 +43,8 @@ impl Bucket {
             .key(sayable(key))
             .set_metadata(metadata(properties))
             .set_tagging(tagging(&properties.tags))
+            .set_server_side_encryption(algorithm(self.encryption.as_ref()))
+            .set_ssekms_key_id(key_id(self.encryption.as_ref()))
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .checksum_type(ChecksumType::FullObject);
         let headers = properties.headers.clone();
@@ -135,13 +140,68 @@ impl Upload {
         self.bucket.place(&self.key)
     }
 
-    /// Streams a part in as it arrives from the origin. Nothing can rewind it, so a retry opens the range again.
+    /// Streams a part in as it arrives from the origin. Nothing can rewind it, so a retry opens the range again. Where its
+    /// checksum is known already, the store is told it before the first byte.
     ///
     /// # Errors
-    /// Either side broke off, was too slow, or refused.
-    pub async fn put_part(&self, number: u32, body: ObjectBody) -> Result<StoredPart, CallError> {
+    /// Either side broke off, was too slow, or refused; [`Kind::ChecksumWanted`] where the store takes no bytes whose checksum it
+    /// does not know.
+    pub async fn put_part(
+        &self,
+        number: u32,
+        body: ObjectBody,
+        known: Option<Crc64>,
+    ) -> Result<StoredPart, CallError> {
         let length = body.length();
         let (body, sent) = body.into_request();
+        let answer = self.send_part(number, length, body, known).await;
+        let etag = answer.map_err(|e| match sent.get() {
+            Some(Err(reason)) => {
+                CallError::new(Kind::BrokenOff, "UploadPart", self.place(), reason)
+            }
+            _ => e,
+        })?;
+        let checksum = sent.get().and_then(Result::ok).ok_or_else(|| {
+            let cause = "answered before all of the part was sent";
+            CallError::new(Kind::BadAnswer, "UploadPart", self.place(), cause)
+        })?;
+        Ok(StoredPart {
+            number,
+            length,
+            etag,
+            checksum,
+        })
+    }
+
+    /// Sends a part that is in memory, its checksum before it.
+    ///
+    /// # Errors
+    /// The store was too slow, or refused; [`Kind::Damaged`] where other bytes arrived there.
+    pub async fn put_read_part(
+        &self,
+        number: u32,
+        bytes: Vec<Bytes>,
+    ) -> Result<StoredPart, CallError> {
+        let checksum = Crc64::of(&bytes);
+        let body = Pieces::new(bytes);
+        let length = body.length();
+        let body = ByteStream::new(SdkBody::from_body_1_x(body));
+        let etag = self.send_part(number, length, body, Some(checksum)).await?;
+        Ok(StoredPart {
+            number,
+            length,
+            etag,
+            checksum,
+        })
+    }
+
+    async fn send_part(
+        &self,
+        number: u32,
+        length: u64,
+        body: ByteStream,
+        known: Option<Crc64>,
+    ) -> Result<ETag, CallError> {
         let put = self
             .bucket
             .client
@@ -151,32 +211,18 @@ impl Upload {
             .upload_id(&self.id)
             .part_number(i32::try_from(number).expect("at most 10,000 parts"))
             .content_length(i64::try_from(length).expect("at most 5 GiB"))
+            .set_checksum_crc64_nvme(known.map(|checksum| checksum.to_string()))
             .body(body);
         let limit = PART_TIMEOUT + Duration::from_secs(length / PART_BYTES_A_SECOND);
-        let answer = put
+        let sent = put
             .customize()
             .disable_payload_signing()
             .config_override(once(limit))
             .send()
             .await;
-        let answer = answer.map_err(|e| match sent.get() {
-            Some(Err(reason)) => {
-                CallError::new(Kind::BrokenOff, "UploadPart", self.place(), reason)
-            }
-            _ => CallError::of("UploadPart", &self.place(), &e),
-        })?;
-        let bad = |cause| CallError::new(Kind::BadAnswer, "UploadPart", self.place(), cause);
-        let etag = answer.e_tag.ok_or_else(|| bad("no ETag"))?;
-        let checksum = sent
-            .get()
-            .and_then(Result::ok)
-            .ok_or_else(|| bad("answered before all of the part was sent"))?;
-        Ok(StoredPart {
-            number,
-            length,
-            etag: ETag::new(&etag),
-            checksum,
-        })
+        let answer = sent.map_err(|e| CallError::of("UploadPart", &self.place(), &e))?;
+        let etag = answer.e_tag().map(ETag::new);
+        etag.ok_or_else(|| CallError::new(Kind::BadAnswer, "UploadPart", self.place(), "no ETag"))
     }
 
     /// Puts the object together from its parts in order, if the condition holds; the store checks it against the checksum

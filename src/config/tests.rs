@@ -192,3 +192,63 @@ fn a_wrong_secrets_value_is_never_shown() {
         "{found}"
     );
 }
+
+#[test]
+fn the_backups_region_and_encryption_are_checked() {
+    let sources = format!("{{{VK}}}");
+    let with = |more: &[(&str, &str)]| {
+        config(
+            &[
+                &[("SOURCES", sources.as_str()), ("BACKUP_BUCKET", "b")],
+                more,
+            ]
+            .concat(),
+        )
+    };
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd";
+    let settings = [
+        ("BACKUP_REGION", "eu-central-1"),
+        ("BACKUP_SSE", "aws:kms"),
+        ("BACKUP_SSE_KEY", key),
+    ];
+    let found = with(&settings).unwrap();
+    assert_eq!(found.backup_region.as_deref(), Some("eu-central-1"));
+    let encryption = found.backup_encryption.unwrap();
+    assert_eq!(encryption.algorithm, "aws:kms");
+    assert_eq!(encryption.key.as_deref(), Some(key));
+    assert_eq!(with(&[]).unwrap().backup_encryption, None);
+    for (more, expected) in [
+        (
+            &[("BACKUP_REGION", "a.evil.example/")][..],
+            "BACKUP_REGION: expected a region",
+        ),
+        (
+            &[("BACKUP_REGION", "EU")],
+            "BACKUP_REGION: expected a region",
+        ),
+        (
+            &[("BACKUP_SSE", "aes256")],
+            "BACKUP_SSE: expected one of AES256, aws:kms, aws:kms:dsse, found \"aes256\"",
+        ),
+        (
+            &[("BACKUP_SSE_KEY", key)],
+            "BACKUP_SSE_KEY is set without BACKUP_SSE",
+        ),
+        (
+            &[("BACKUP_SSE", "AES256"), ("BACKUP_SSE_KEY", key)],
+            "AES256 takes no key",
+        ),
+        (
+            &[("BACKUP_SSE", "aws:kms"), ("BACKUP_SSE_KEY", "alias/mine")],
+            "BACKUP_SSE_KEY: expected the ARN",
+        ),
+        (
+            &[("BACKUP_SSE", "aws:kms"), ("BACKUP_SSE_KEY", "arn:\nx")],
+            "BACKUP_SSE_KEY: expected the ARN",
+        ),
+    ] {
+        let problems = with(more).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(expected), "{problems:?}");
+    }
+}

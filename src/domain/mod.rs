@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod instant;
 pub mod job;
 pub mod json;
+pub mod keeping;
 pub mod ledger;
 pub mod mark;
 pub mod notice;

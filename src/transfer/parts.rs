@@ -44,6 +44,7 @@ impl Transfer<'_> {
     pub(super) async fn in_parts(&self, first: Option<ObjectBody>) -> Result<Carried, Stop> {
         let out_of_time = || Stop::Failed(WorkError::OutOfTime("the parts are on their way"));
         let opened = async {
+            self.limits.lock.ask(self.backup).await;
             // An upload is opened before its bytes have passed: the mark says what they are where the origin knows.
             let told = self.origin.told_checksum(self.key, &self.state.etag).await;
             let bytes = told.map_or(MarkedBytes::Sealed, MarkedBytes::Checksum);
@@ -230,8 +231,8 @@ impl Transfer<'_> {
     }
 
     async fn put_away(&self, passage: &Passage<'_>, stop: Stop) -> Stop {
-        let refused =
-            matches!(&stop, Stop::Failed(WorkError::Backup(e)) if e.kind == Kind::Refused);
+        let refused = matches!(&stop, Stop::Failed(WorkError::Backup(e))
+            if matches!(e.kind, Kind::Refused | Kind::Damaged | Kind::ChecksumWanted));
         let Some(kept) = passage.kept.as_ref().filter(|_| !refused) else {
             // After a completion of unknown outcome too: what is dropped cannot land later.
             self.drop_upload(&passage.upload).await;
@@ -331,30 +332,8 @@ impl Transfer<'_> {
         let mut attempt = 0;
         let stored = loop {
             attempt += 1;
-            let body = match opened.take() {
-                Some(body) => Ok(body),
-                None => self
-                    .origin
-                    .open(
-                        self.key,
-                        &self.state.etag,
-                        part.offset..part.offset + part.length,
-                    )
-                    .await
-                    .map_err(Stop::of_read),
-            };
-            let stored = match body {
-                Ok(body) => passage
-                    .upload
-                    .put_part(part.number, body)
-                    .await
-                    .map_err(|e| match e.kind {
-                        Kind::NoSuchUpload => Stop::StartOver(e.to_string()),
-                        _ => Stop::Failed(WorkError::of_part(e)),
-                    }),
-                Err(stop) => Err(stop),
-            };
-            match stored {
+            let sent = self.send(&passage.upload, part, &mut opened, attempt).await;
+            match sent {
                 Err(Stop::Failed(error)) if attempt < ATTEMPTS && error.passing() => {
                     // A store that has no such upload any more may hang up on the body before that answer is heard.
                     if passage.kept.is_some()

@@ -4,6 +4,7 @@
 //! and expects the difference, so that an update of SeaweedFS which removes it is noticed.
 
 pub(crate) mod keys;
+mod locks;
 mod multiparts;
 mod reads;
 mod writes;
@@ -214,6 +215,11 @@ conformance! {
         lists_parts_and_uploads
         copies_ranges_into_parts
         changes_a_multipart_object_in_place;
+    locks:
+        tells_its_default_retention
+        keeps_the_version_that_a_removal_hides
+        copies_in_place_into_a_new_version
+        takes_a_part_with_its_checksum_in_a_header;
     keys:
         keeps_hostile_keys_apart
         bends_only_the_keys_known_to_be_bent

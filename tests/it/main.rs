@@ -29,6 +29,7 @@ mod operator;
 mod originals;
 mod queue;
 mod recording;
+mod retained;
 mod senders;
 mod servers;
 mod small;

@@ -7,6 +7,7 @@ mod codes;
 mod doctor;
 mod hooks;
 mod intdash_hooks;
+mod keeping;
 mod letters;
 mod local;
 mod profiles;

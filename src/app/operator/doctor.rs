@@ -3,6 +3,7 @@
 
 use super::super::App;
 use super::advice::{advice, is_no_call};
+use super::keeping::keeping;
 use super::probe::{reads, writes};
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
@@ -108,6 +109,7 @@ impl App {
         if let Some(backup) = &self.backup {
             let what = format!("backup {}", backup.name());
             tell(ours(&what, backup).await);
+            keeping(&what, backup, tell).await;
             if let Some(prefix) = probe {
                 writes(&what, backup, prefix, false, tell).await;
             }

@@ -10,6 +10,8 @@ use http_body_util::BodyExt as _;
 use s3s::dto::StreamingBlob;
 use s3s::{Body, HttpRequest};
 
+use super::keeping::Trailed;
+
 /// A request whose body is the plain body. Requests that are not `aws-chunked` pass untouched, unread.
 ///
 /// # Errors
@@ -28,6 +30,12 @@ pub(super) async fn undo(request: HttpRequest) -> Result<HttpRequest, &'static s
     let (chunks, trailers) = decode(raw).ok_or("IncompleteBody")?;
     let len: usize = chunks.iter().map(Bytes::len).sum();
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+    if trailers
+        .iter()
+        .any(|(name, _)| name.as_str().starts_with("x-amz-checksum-"))
+    {
+        parts.extensions.insert(Trailed);
+    }
     parts.headers.extend(trailers);
     let encodings = parts
         .headers

@@ -21,6 +21,8 @@ impl Service {
             matches: condition(&req.headers, "if-match")?,
             none_match: condition(&req.headers, "if-none-match")?,
         };
+        let conditional = conditions.matches.is_some() || conditions.none_match.is_some();
+        self.may_write(&req.input.bucket, &req.headers, true, Some(conditional))?;
         let input = req.input;
         let (from_bucket, from_key) = copied_from(&input.copy_source)?;
         let guarded = input.copy_source_if_match.is_some();

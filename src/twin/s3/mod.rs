@@ -5,7 +5,8 @@
 //!
 //! - `store`: the buckets, and the stream of their changes;
 //! - `object`, `upload`, `condition`, `checksum`: what is kept, and what keeps it right;
-//! - `service`, with `reading`, `copying`, `multipart` and `listing`: the operations;
+//! - `keeping`: the versions of a bucket, and what it demands;
+//! - `service`, with `reading`, `copying`, `multipart`, `listing` and `settings`: the operations;
 //! - `notification`: where a bucket's events are posted, in VK's dialect;
 //! - `chunked`: the one body encoding that only S3 has.
 
@@ -13,15 +14,18 @@ mod checksum;
 mod chunked;
 mod condition;
 mod copying;
+mod keeping;
 mod listing;
 mod multipart;
 mod notification;
 mod object;
 mod reading;
 mod service;
+mod settings;
 mod store;
 mod upload;
 
+pub use keeping::{Elsewhere, Retention, Version};
 pub use notification::Registered;
 pub use object::{Object, Properties};
 pub use store::{Change, ChangeKind, Store};
@@ -40,7 +44,7 @@ use s3s::{Body, HttpError, HttpRequest, HttpResponse};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::faults::{Dropped, Faults, refusal};
+use super::faults::{Dropped, Faults, drain, refusal};
 use service::Service;
 
 /// An `Expires` header as it was spelt; s3s would refuse one that is no date, S3 keeps it.
@@ -104,6 +108,10 @@ async fn answer(
     store: Store,
     mut request: HttpRequest,
 ) -> Result<HttpResponse, Dropped> {
+    if let Some(answer) = settings::elsewhere(&store, &request) {
+        drain(request.body_mut()).await;
+        return Ok(answer);
+    }
     if let Some(answer) = notification::answer(&store, &mut request).await {
         return Ok(answer);
     }

@@ -20,6 +20,7 @@ impl Service {
         req: S3Request<CreateMultipartUploadInput>,
     ) -> Answer<CreateMultipartUploadOutput> {
         let properties = properties(&req)?;
+        self.may_write(&req.input.bucket, &req.headers, true, None)?;
         let input = req.input;
         let checksum_type = checksum_type(input.checksum_algorithm.as_ref(), input.checksum_type)?;
         let algorithm = input.checksum_algorithm;

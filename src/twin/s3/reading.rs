@@ -29,7 +29,12 @@ impl Service {
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
         };
-        let (object, range) = self.read(&input.bucket, &input.key, &conditions, input.range)?;
+        let of = (
+            &input.bucket[..],
+            &input.key[..],
+            input.version_id.as_deref(),
+        );
+        let (object, range) = self.read(of, &conditions, input.range)?;
         if object.is_archived() {
             return Err(s3_error!(InvalidObjectState));
         }
@@ -63,7 +68,12 @@ impl Service {
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
         };
-        let (object, range) = self.read(&input.bucket, &input.key, &conditions, input.range)?;
+        let of = (
+            &input.bucket[..],
+            &input.key[..],
+            input.version_id.as_deref(),
+        );
+        let (object, range) = self.read(of, &conditions, input.range)?;
         let whole = 0..object.len;
         let checked = input.checksum_mode.is_some() && range.is_none();
         let output = HeadObjectOutput {
@@ -83,12 +93,14 @@ impl Service {
 
     fn read(
         &self,
-        bucket: &str,
-        key: &str,
+        (bucket, key, version): (&str, &str, Option<&str>),
         conditions: &ReadIf,
         range: Option<AskedRange>,
     ) -> S3Result<(Arc<Object>, Option<Range<u64>>)> {
-        let object = self.store.look(bucket, key)?;
+        let object = match version {
+            Some(id) => self.store.look_at_version(bucket, key, id)?,
+            None => self.store.look(bucket, key)?,
+        };
         conditions.check(&object, || s3_error!(NotModified))?;
         let range = match range {
             // No range of nothing can be satisfied, not even a suffix.

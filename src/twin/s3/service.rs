@@ -10,6 +10,7 @@ use super::RawExpires;
 use super::checksum::Declared;
 use super::condition::WriteIf;
 use super::object::{Properties, checked_tags, crc_text};
+use super::settings::REGION;
 use super::store::{ChangeKind, Store};
 
 pub(super) struct Service {
@@ -34,15 +35,18 @@ impl S3 for Service {
     }
 
     async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
-        self.store.create_bucket(&req.input.bucket)?;
+        let locked = req.input.object_lock_enabled_for_bucket == Some(true);
+        self.store.create_bucket(&req.input.bucket, locked)?;
         ok(CreateBucketOutput {
             location: Some(format!("/{}", req.input.bucket)),
         })
     }
 
     async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
-        self.store.with_bucket(&req.input.bucket, |_| ())?;
-        ok(HeadBucketOutput::default())
+        ok(HeadBucketOutput {
+            bucket_region: Some(self.lies_in(&req.input.bucket)?),
+            ..Default::default()
+        })
     }
 
     async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {
@@ -57,24 +61,83 @@ impl S3 for Service {
         &self,
         req: S3Request<GetBucketLocationInput>,
     ) -> Answer<GetBucketLocationOutput> {
-        self.store.with_bucket(&req.input.bucket, |_| ())?;
-        ok(GetBucketLocationOutput::default())
+        let region = self.lies_in(&req.input.bucket)?;
+        ok(GetBucketLocationOutput {
+            location_constraint: (region != REGION).then(|| region.into()),
+        })
     }
 
     async fn get_bucket_versioning(
         &self,
         req: S3Request<GetBucketVersioningInput>,
     ) -> Answer<GetBucketVersioningOutput> {
-        self.store.with_bucket(&req.input.bucket, |_| ())?;
-        ok(GetBucketVersioningOutput::default())
+        self.versioning(req)
+    }
+
+    async fn put_bucket_versioning(
+        &self,
+        req: S3Request<PutBucketVersioningInput>,
+    ) -> Answer<PutBucketVersioningOutput> {
+        self.set_versioning(req)
+    }
+
+    async fn get_object_lock_configuration(
+        &self,
+        req: S3Request<GetObjectLockConfigurationInput>,
+    ) -> Answer<GetObjectLockConfigurationOutput> {
+        self.lock_configuration(req)
+    }
+
+    async fn put_object_lock_configuration(
+        &self,
+        req: S3Request<PutObjectLockConfigurationInput>,
+    ) -> Answer<PutObjectLockConfigurationOutput> {
+        self.set_lock_configuration(req)
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> Answer<ListObjectVersionsOutput> {
+        self.list_versions(req)
+    }
+
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> Answer<GetBucketLifecycleConfigurationOutput> {
+        self.lifecycle(req)
+    }
+
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> Answer<PutBucketLifecycleConfigurationOutput> {
+        self.set_lifecycle(req)
+    }
+
+    async fn get_public_access_block(
+        &self,
+        req: S3Request<GetPublicAccessBlockInput>,
+    ) -> Answer<GetPublicAccessBlockOutput> {
+        self.public_access(req)
+    }
+
+    async fn put_public_access_block(
+        &self,
+        req: S3Request<PutPublicAccessBlockInput>,
+    ) -> Answer<PutPublicAccessBlockOutput> {
+        self.set_public_access(req)
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
         let (declared, properties) = (Declared::of_headers(&req.headers)?, properties(&req)?);
         let input = req.input;
-        // The bucket's absence is answered before the body is read.
-        self.store.with_bucket(&input.bucket, |_| ())?;
+        // The bucket's absence, and what its policy denies, is answered before the body is read.
+        let conditional = input.if_match.is_some() || input.if_none_match.is_some();
+        self.may_write(&input.bucket, &req.headers, true, Some(conditional))?;
         let content = declared.receive(input.body, input.content_length).await?;
+        self.may_carry(&input.bucket, &req.headers, &req.extensions, "Put Object")?;
         let conditions = WriteIf {
             matches: input.if_match,
             none_match: input.if_none_match,
@@ -104,11 +167,17 @@ impl S3 for Service {
     }
 
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
-        self.store.remove(
-            &req.input.bucket,
-            &req.input.key,
-            req.input.if_match.as_ref(),
-        )?;
+        let input = req.input;
+        match &input.version_id {
+            Some(id) => {
+                let bypass = input.bypass_governance_retention == Some(true);
+                self.store
+                    .remove_version(&input.bucket, &input.key, id, bypass)?;
+            }
+            None => self
+                .store
+                .remove(&input.bucket, &input.key, input.if_match.as_ref())?,
+        }
         Ok(S3Response::with_status(
             DeleteObjectOutput::default(),
             StatusCode::NO_CONTENT,
@@ -125,10 +194,15 @@ impl S3 for Service {
         for wanted in input.delete.objects {
             let condition = wanted.e_tag.map(ETagCondition::ETag);
             let key = Some(wanted.key.clone());
-            match self
-                .store
-                .remove(&input.bucket, &wanted.key, condition.as_ref())
-            {
+            let removed = match &wanted.version_id {
+                Some(id) => self
+                    .store
+                    .remove_version(&input.bucket, &wanted.key, id, false),
+                None => self
+                    .store
+                    .remove(&input.bucket, &wanted.key, condition.as_ref()),
+            };
+            match removed {
                 Ok(()) if input.delete.quiet == Some(true) => {}
                 Ok(()) => deleted.push(DeletedObject {
                     key,
@@ -220,6 +294,7 @@ impl S3 for Service {
         self.store
             .with_upload(&input.bucket, &input.key, &input.upload_id, |_| ())?;
         let content = declared.receive(input.body, input.content_length).await?;
+        self.may_carry(&input.bucket, &req.headers, &req.extensions, "Put Part")?;
         let part = self.store.keep_part(
             &input.bucket,
             &input.key,
@@ -249,6 +324,8 @@ impl S3 for Service {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> Answer<CompleteMultipartUploadOutput> {
+        let conditional = req.input.if_match.is_some() || req.input.if_none_match.is_some();
+        self.may_write(&req.input.bucket, &req.headers, false, Some(conditional))?;
         let object = self.store.complete_upload(&req.input)?;
         ok(CompleteMultipartUploadOutput {
             e_tag: etag(&object.etag),

@@ -12,6 +12,7 @@ use s3s::{S3Result, s3_error};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::condition::{WriteIf, check_delete};
+use super::keeping::Keeping;
 use super::object::{Object, Properties, now};
 use super::upload::Upload;
 
@@ -36,6 +37,7 @@ pub(super) struct Bucket {
     pub(super) uploads: BTreeMap<String, Upload>,
     /// Where its events are posted: XML.
     pub(super) notifications: Option<String>,
+    pub(super) keeping: Keeping,
 }
 
 /// One effective change of a bucket.
@@ -200,12 +202,13 @@ impl Store {
         tags: BTreeMap<String, String>,
     ) -> S3Result<()> {
         let mut inner = self.lock();
-        let object = inner
-            .bucket(bucket)?
+        let found = inner.bucket(bucket)?;
+        let object = found
             .objects
             .get_mut(key)
             .ok_or_else(|| s3_error!(NoSuchKey))?;
         Arc::make_mut(object).properties.tags = tags;
+        found.keeping.retag(key, object);
         Ok(())
     }
 
@@ -218,20 +221,24 @@ impl Store {
             .collect()
     }
 
-    /// Makes a bucket.
-    pub(super) fn create_bucket(&self, bucket: &str) -> S3Result<()> {
+    /// Makes a bucket, perhaps under Object Lock.
+    pub(super) fn create_bucket(&self, bucket: &str, locked: bool) -> S3Result<()> {
         let mut inner = self.lock();
         if inner.buckets.contains_key(bucket) {
             return Err(s3_error!(BucketAlreadyOwnedByYou));
         }
-        inner.buckets.insert(bucket.to_owned(), Bucket::new());
+        let mut made = Bucket::new();
+        made.keeping.versioned = locked;
+        made.keeping.lock = locked.then_some(None);
+        inner.buckets.insert(bucket.to_owned(), made);
         Ok(())
     }
 
     /// Removes an empty bucket; its open uploads go with it.
     pub(super) fn delete_bucket(&self, bucket: &str) -> S3Result<()> {
         let mut inner = self.lock();
-        if !inner.bucket(bucket)?.objects.is_empty() {
+        let found = inner.bucket(bucket)?;
+        if !found.objects.is_empty() || found.keeping.versions().next().is_some() {
             return Err(s3_error!(BucketNotEmpty));
         }
         inner.buckets.remove(bucket);
@@ -271,22 +278,20 @@ impl Inner {
         let object = Arc::new(object);
         if let Some(found) = self.buckets.get_mut(bucket) {
             found.objects.insert(key.to_owned(), object.clone());
+            found.keeping.note(key, Some(object.clone()));
             self.announce(bucket, key, event, &object.etag, object.len);
         }
         object
     }
 
-    fn remove(&mut self, bucket: &str, key: &str) {
-        if let Some(gone) = self
-            .buckets
-            .get_mut(bucket)
-            .and_then(|found| found.objects.remove(key))
-        {
-            self.announce(bucket, key, ChangeKind::Delete, &gone.etag, 0);
-        }
-    }
-
-    fn announce(&mut self, bucket: &str, key: &str, event: ChangeKind, etag: &str, size: u64) {
+    pub(super) fn announce(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        event: ChangeKind,
+        etag: &str,
+        size: u64,
+    ) {
         let change = Change {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
@@ -301,12 +306,13 @@ impl Inner {
 }
 
 impl Bucket {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             created: now(),
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
             notifications: None,
+            keeping: Keeping::default(),
         }
     }
 }

@@ -12,7 +12,10 @@ use hookwork::twin::faults::{Fault, On};
 use serde_json::{Value, json};
 
 /// The verdict and the text of each check.
-async fn examined(site: &Site, arguments: &[&str]) -> (Option<i32>, Vec<(String, String)>) {
+pub(super) async fn examined(
+    site: &Site,
+    arguments: &[&str],
+) -> (Option<i32>, Vec<(String, String)>) {
     let ran = site.run(&[&["doctor", "--json"], arguments].concat()).await;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let checks = ran.lines().into_iter().map(|check| {
