@@ -11,6 +11,7 @@ pub mod operator;
 mod perform;
 pub mod queue;
 mod receive;
+mod removals;
 mod returns;
 mod sides;
 

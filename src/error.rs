@@ -135,9 +135,9 @@ pub enum WorkError {
     /// There is nowhere to keep how far an audit has come.
     #[error("an audit needs STATE_BUCKET")]
     NoState,
-    /// Something of ours in the state bucket is not what was written.
-    #[error("state: {0} is not what was written")]
-    NotOurs(&'static str),
+    /// A file of ours in the state bucket cannot be read: it was changed, or a later version of the program wrote it.
+    #[error("state: {0}")]
+    Unreadable(String),
     /// A listing is not in the order of its keys, so that nothing follows from what it lacks.
     #[error("{side}: the listing is not in the order of its keys, at \"{key}\"")]
     Unsorted {

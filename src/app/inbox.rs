@@ -3,7 +3,7 @@
 mod list;
 mod mirror;
 
-pub use mirror::{Decision, Held, MirrorState, OriginState};
+pub use mirror::{Decision, Held, MirrorState, OriginState, Refusal, Seen};
 
 use super::App;
 use crate::clients::bucket::Bucket;

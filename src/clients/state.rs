@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// How long anything waits for one of these files.
 const FILE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest file that is read, in bytes.
-static FILE_MAX: Bound<usize> = Bound::new("state.file", 4 << 20);
+pub(crate) static FILE_MAX: Bound<usize> = Bound::new("state.file", 4 << 20);
 
 impl Bucket {
     /// Reads a file, if there is one: its bytes, and the ETag that a change of it names. Of one that is longer than 4 MiB, and so

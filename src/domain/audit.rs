@@ -1,12 +1,8 @@
 //! Two sorted listings side by side, in bounded memory, and what each pair of entries says. A difference is a hint like any
 //! other: the mirror looks and decides. Pure.
 
-use super::handshake::hex;
 use super::object::ETag;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use uuid::Uuid;
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,99 +190,6 @@ impl Join {
     pub fn ended(&self) -> bool {
         let done = |stream: &Stream| stream.ended && stream.waiting.is_empty();
         done(&self.origin) && done(&self.backup)
-    }
-}
-
-/// How far an audit has come: what the next slice goes on from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Run {
-    version: u32,
-    /// Of this run; its files have it in their names.
-    pub id: Uuid,
-    /// When it began, in seconds since 1970.
-    pub began: i64,
-    /// The key that was looked at last; none at the beginning.
-    pub after: Option<String>,
-    /// Whether it is through.
-    pub ended: bool,
-    /// Keys of the origin that are mirrored.
-    pub keys: u64,
-    /// Copies of them that are ours, and those whose original is gone.
-    pub copies: u64,
-    /// Keys that the mirror was told to look at.
-    pub hints: u64,
-    /// Those among them that no event can have told of; removals are counted by their files.
-    #[serde(default)]
-    pub missed: u64,
-    /// Objects under the prefix that are nobody's copy of this origin.
-    pub foreign: u64,
-    /// Objects that could not be looked at, and are left alone.
-    pub unreadable: u64,
-    /// The files with the keys of copies whose original is gone, as the listings say, and how many each has. A file that is not
-    /// named here is of an attempt that was not finished, and counts for nothing.
-    pub files: Vec<(String, u64)>,
-}
-
-const VERSION: u32 = 1;
-
-impl Run {
-    /// One that begins.
-    #[must_use]
-    pub fn new(id: Uuid, began: i64) -> Self {
-        Self {
-            version: VERSION,
-            id,
-            began,
-            after: None,
-            ended: false,
-            keys: 0,
-            copies: 0,
-            hints: 0,
-            missed: 0,
-            foreign: 0,
-            unreadable: 0,
-            files: Vec::new(),
-        }
-    }
-
-    /// How many copies have no original any more, as the listings say.
-    #[must_use]
-    pub fn removals(&self) -> u64 {
-        self.files.iter().map(|(_, keys)| keys).sum()
-    }
-
-    /// Where in the state bucket the run of this origin is kept: a hash, since a bucket's name may have slashes.
-    #[must_use]
-    pub fn place(origin: &str) -> String {
-        let hash = Sha256::digest(origin);
-        format!("audits/{}/run.json", hex(&hash[..16]))
-    }
-
-    /// Where a file of removals is kept. `unique` makes it this attempt's own.
-    #[must_use]
-    pub fn file(&self, origin: &str, unique: Uuid) -> String {
-        format!("{}{unique}.json", self.folder(origin))
-    }
-
-    /// Where its files are.
-    #[must_use]
-    pub fn folder(&self, origin: &str) -> String {
-        let place = Self::place(origin);
-        format!("{}{}/", place.trim_end_matches("run.json"), self.id)
-    }
-
-    /// As it is stored: JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings and numbers")
-    }
-
-    /// Reads what [`Self::to_json`] wrote; none of another version, or of what is no run.
-    #[must_use]
-    pub fn from_json(json: &[u8]) -> Option<Self> {
-        let run: Self = serde_json::from_slice(json).ok()?;
-        (run.version == VERSION).then_some(run)
     }
 }
 

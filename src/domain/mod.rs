@@ -33,6 +33,7 @@ pub mod record;
 pub mod redact;
 pub mod refused;
 pub mod rounds;
+pub mod run;
 pub mod scheme;
 pub mod secrets;
 pub mod session;

@@ -29,6 +29,7 @@ mod operator;
 mod originals;
 mod queue;
 mod recording;
+mod removals;
 mod retained;
 mod senders;
 mod servers;

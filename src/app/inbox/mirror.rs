@@ -3,15 +3,19 @@
 
 use super::super::App;
 use super::super::audit::now;
+use super::super::removals::{Noted, drop_file, files_of, keys_of, run_of};
+use crate::clients::bucket::Bucket;
 use crate::clients::queue::Depth;
-use crate::domain::audit::Run;
 use crate::domain::event::OriginRef;
 use crate::domain::inbox::{FOLDER, NEWEST, rows};
+use crate::domain::run::Run;
 use crate::domain::source::Source;
 use crate::domain::source::rule::BucketRule;
 use crate::domain::trace::Trace;
+use crate::error::WorkError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use thiserror::Error;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -24,8 +28,8 @@ pub struct Held {
     pub since: i64,
     /// The audit that found them: who decides has seen what this one held, and no other.
     pub run: Uuid,
-    /// The files that name them, with how many each has.
-    files: Vec<(String, u64)>,
+    /// The files that name them.
+    files: Vec<Noted>,
 }
 
 /// An origin bucket and its backup, as the last audit found them.
@@ -37,6 +41,37 @@ pub struct OriginState {
     pub audit: Option<Run>,
     /// What it holds.
     pub held: Option<Held>,
+    /// Why nothing is known of it, though there is something.
+    pub unreadable: Option<String>,
+}
+
+/// What a human saw and decides on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The audit that held it.
+    pub run: Uuid,
+    /// How many removals were shown.
+    pub removals: u64,
+}
+
+/// Why nothing was shown, or done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no such origin bucket.
+    #[error("there is no origin bucket {0}")]
+    Unknown(String),
+    /// What is held is not what was shown.
+    #[error("{0}")]
+    Changed(String),
+    /// Something failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<WorkError> for Refusal {
+    fn from(error: WorkError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 /// How the mirror stands.
@@ -72,15 +107,17 @@ impl App {
         let state = self.inbox()?;
         let mut origins = Vec::new();
         for (origin, rule) in self.origins_of_all() {
-            let audit = self.last_audit(&origin).await?;
-            let held = match &audit {
-                Some(run) => self.held(&origin, run, rule).await?,
-                None => None,
+            let (audit, held, unreadable) = match stands(state, &origin, rule).await {
+                Ok((audit, held)) => (audit, held, None),
+                // The others are shown all the same.
+                Err(WorkError::Unreadable(why)) => (None, None, Some(why)),
+                Err(error) => return Err(error.to_string()),
             };
             origins.push(OriginState {
                 origin,
                 audit,
                 held,
+                unreadable,
             });
         }
         let newest = state.page(FOLDER, Some(NEWEST)).await;
@@ -112,22 +149,20 @@ impl App {
     /// Keys whose copies are held, `most` at most, and of how many; none where nothing is held.
     ///
     /// # Errors
-    /// A sentence.
+    /// There is no such bucket; or its state could not be read.
     pub async fn held_keys(
         self: &Arc<Self>,
         of: &OriginRef,
         most: usize,
-    ) -> Result<(Vec<String>, u64), String> {
+    ) -> Result<(Vec<String>, u64), Refusal> {
+        let state = self.inbox().map_err(Refusal::Failed)?;
         let Some(held) = self.held_of(of).await? else {
             return Ok((Vec::new(), 0));
         };
         let mut keys = Vec::new();
-        for (file, _) in &held.files {
-            let found = self.inbox()?.read_file(file).await;
-            let found = found.map_err(|error| error.to_string())?;
-            let more =
-                found.and_then(|(json, _)| serde_json::from_slice::<Vec<String>>(&json).ok());
-            keys.extend(more.unwrap_or_default());
+        for file in &held.files {
+            let found = keys_of(state, file).await?;
+            keys.extend(found.map(|(keys, _)| keys).unwrap_or_default());
             if keys.len() >= most {
                 keys.truncate(most);
                 break;
@@ -139,33 +174,38 @@ impl App {
     /// Does what a human has decided on what is held of an origin bucket. Returns how many removals that was.
     ///
     /// # Errors
-    /// A sentence: nothing is held, or something failed.
+    /// There is no such bucket; what is held is not what was seen; or something failed.
     pub async fn decide(
         self: &Arc<Self>,
         of: &OriginRef,
-        run: Uuid,
+        seen: Seen,
         decision: Decision,
         trace: Option<Trace>,
         deadline: Instant,
-    ) -> Result<u64, String> {
-        let held = self.held_of(of).await?;
-        let held = held.ok_or("nothing is held of this bucket any more")?;
-        if held.run != run {
-            return Err("another audit has held others since: look at these first".to_owned());
+    ) -> Result<u64, Refusal> {
+        let changed = |why: String| Err(Refusal::Changed(why));
+        let Some(held) = self.held_of(of).await? else {
+            return changed("nothing is held of this bucket any more".to_owned());
+        };
+        if held.run != seen.run {
+            return changed("another audit has held others since: look at these first".to_owned());
+        }
+        if held.removals != seen.removals {
+            return changed(format!(
+                "{} removals are held, and {} were shown: look at them first",
+                held.removals, seen.removals
+            ));
         }
         if decision == Decision::Approve {
-            return self.release(of, trace, deadline).await;
+            let released = self.release(of, trace, deadline).await;
+            return released.map_err(Refusal::Failed);
         }
-        let state = self.inbox()?;
-        for (file, _) in &held.files {
-            let found = state.read_file(file).await;
-            if let Some((_, etag)) = found.map_err(|error| error.to_string())? {
-                let removed = state.remove_file(file, &etag).await;
-                if let Err(error) = removed
-                    && !error.moved()
-                {
-                    return Err(error.to_string());
-                }
+        let state = self.inbox().map_err(Refusal::Failed)?;
+        for file in &held.files {
+            // Its keys are not wanted: one that cannot be read is rejected all the same.
+            let found = state.read_up_to(&file.place, 0).await;
+            if let Some((_, etag)) = found.map_err(WorkError::State)? {
+                drop_file(state, &file.place, &etag).await?;
             }
         }
         tracing::warn!(
@@ -177,13 +217,11 @@ impl App {
         Ok(held.removals)
     }
 
-    async fn held_of(&self, of: &OriginRef) -> Result<Option<Held>, String> {
+    async fn held_of(&self, of: &OriginRef) -> Result<Option<Held>, Refusal> {
         let rule = self.origins_of_all().find(|(origin, _)| origin == of);
-        let (_, rule) = rule.ok_or_else(|| format!("there is no origin bucket {}", of.id()))?;
-        match self.last_audit(of).await? {
-            Some(run) => self.held(of, &run, rule).await,
-            None => Ok(None),
-        }
+        let (_, rule) = rule.ok_or_else(|| Refusal::Unknown(of.id()))?;
+        let state = self.inbox().map_err(Refusal::Failed)?;
+        Ok(stands(state, of, rule).await?.1)
     }
 
     /// Every origin bucket of the settings, with its rule.
@@ -202,46 +240,28 @@ impl App {
             })
         })
     }
+}
 
-    async fn last_audit(&self, of: &OriginRef) -> Result<Option<Run>, String> {
-        let found = self.inbox()?.read_file(&Run::place(&of.id())).await;
-        let found = found.map_err(|error| error.to_string())?;
-        Ok(found.and_then(|(json, _)| Run::from_json(&json)))
+/// The last audit of an origin bucket, and what it holds: files of removals that nobody has decided on.
+async fn stands(
+    state: &Bucket,
+    of: &OriginRef,
+    rule: &BucketRule,
+) -> Result<(Option<Run>, Option<Held>), WorkError> {
+    let Some((run, _)) = run_of(state, of).await? else {
+        return Ok((None, None));
+    };
+    let by_rule = || rule.hold.holds(run.removals(), run.copies, run.keys);
+    if !run.ended || !run.held.unwrap_or_else(by_rule) {
+        return Ok((Some(run), None));
     }
-
-    /// What a run holds: files of removals that nobody has decided on, where the rule says that they wait.
-    async fn held(
-        &self,
-        of: &OriginRef,
-        run: &Run,
-        rule: &BucketRule,
-    ) -> Result<Option<Held>, String> {
-        let holds = run.ended && rule.hold.holds(run.removals(), run.copies, run.keys);
-        if !holds || run.files.is_empty() {
-            return Ok(None);
-        }
-        let folder = run.folder(&of.id());
-        let there = self.inbox()?.page(&folder, None).await;
-        let (there, _) = there.map_err(|error| error.to_string())?;
-        let file = |name: &str| {
-            there
-                .iter()
-                .find(|file| name == format!("{folder}{}", file.key))
-        };
-        let left = run
-            .files
-            .iter()
-            .filter_map(|(name, count)| Some((file(name)?, name, *count)));
-        let left: Vec<_> = left.collect();
-        let since = left.iter().map(|(file, ..)| file.last_modified).max();
-        Ok(since.map(|since| Held {
-            removals: left.iter().map(|(.., count)| count).sum(),
-            since: since.min(now()),
-            run: run.id,
-            files: left
-                .iter()
-                .map(|(_, name, count)| ((*name).clone(), *count))
-                .collect(),
-        }))
-    }
+    let files = files_of(state, of, &run).await?;
+    let since = files.iter().map(|file| file.since).max();
+    let held = since.map(|since| Held {
+        removals: files.iter().map(|file| file.count).sum(),
+        since: since.min(now()),
+        run: run.id,
+        files,
+    });
+    Ok((Some(run), held))
 }

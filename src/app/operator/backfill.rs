@@ -2,14 +2,16 @@
 //! it goes. It decides no more than an audit does, and goes on where one has come to.
 
 use super::super::App;
-use super::super::audit::{SLICE, now, under_way};
+use super::super::audit::{SLICE, now};
+use super::super::removals::{Kept, drop_file, file_bytes, files_of, keep, keys_of, note, run_of};
 use super::super::sides::{Sides, Whose};
-use crate::domain::audit::{Finding, Join, Run};
+use crate::clients::bucket::Bucket;
+use crate::domain::audit::{Finding, Join};
 use crate::domain::delivery::DeliveryId;
 use crate::domain::event::{ObjectRef, OriginRef};
 use crate::domain::job::{Cause, Job, Outcome};
-use crate::domain::object::ETag;
-use crate::domain::reconcile::{Condition, Deletes};
+use crate::domain::reconcile::Deletes;
+use crate::domain::run::{Run, bytes_of};
 use crate::error::WorkError;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
@@ -111,16 +113,18 @@ impl App {
             watch,
             failed: AtomicU64::new(0),
         };
-        let place = Run::place(&of.id());
         let found = match &self.state {
-            Some(state) => state.read_file(&place).await.map_err(WorkError::State)?,
+            Some(state) => run_of(state, of).await?,
             None => None,
         };
-        let known = found.as_ref().and_then(|(json, _)| under_way(json, now()));
-        let resumed = known.is_some();
-        let run = known.unwrap_or_else(|| Run::new(Uuid::now_v7(), now()));
-        let survey = filling.survey(run.after.clone());
-        let fill = filling.fill(at_a_time.max(1), run, &place, found.map(|(_, etag)| etag));
+        let (found, etag) = found.unzip();
+        let resumed = found.as_ref().is_some_and(|run| run.goes_on(now()));
+        let kept = Kept {
+            run: Run::at(found, Uuid::now_v7(), now()),
+            etag,
+        };
+        let survey = filling.survey(kept.run.after.clone());
+        let fill = filling.fill(at_a_time.max(1), kept);
         let fill = std::pin::pin!(fill);
         let mut fill = fill;
         let filled = tokio::select! {
@@ -153,49 +157,52 @@ impl Filling<'_> {
     }
 
     /// Slice after slice: both listings are walked through while the mirror works off what they say.
-    async fn fill(
-        &self,
-        at_a_time: usize,
-        mut run: Run,
-        place: &str,
-        mut kept: Option<ETag>,
-    ) -> Result<Filled, WorkError> {
-        let mut join = Join::after(run.after.as_deref());
+    async fn fill(&self, at_a_time: usize, mut kept: Kept) -> Result<Filled, WorkError> {
+        let mut join = Join::after(kept.run.after.as_deref());
         // Of keys before a failure nothing is kept: the next run looks at them again.
         let mut state = self.app.state.as_ref();
         let mut unnoted = 0;
+        if kept.run.sealed {
+            state = self.noted(state, &mut kept).await?;
+        }
         while !join.ended() && !self.stopped() {
             let (hints, mut work) = mpsc::channel(at_a_time);
-            let walk = self.walk(&mut join, &mut run, &mut unnoted, hints);
+            let walk = self.walk(&mut join, &mut kept.run, hints);
             let work = stream::poll_fn(|context| work.poll_recv(context));
             let work = work.for_each_concurrent(at_a_time, |(key, size)| self.mirror(key, size));
             let (walked, ()) = tokio::join!(walk, work);
             walked?;
-            if self.failed.load(Ordering::Relaxed) > 0 {
-                continue;
+            let failed = self.failed.load(Ordering::Relaxed) > 0;
+            if state.is_some() && !failed && kept.run.waiting_bytes() >= file_bytes() {
+                state = self.noted(state, &mut kept).await?;
             }
-            if let Some(at) = state
-                && !join.ended()
-            {
-                let condition = kept.take().map_or(Condition::Absent, Condition::Unchanged);
-                match at.write_file(place, run.to_json(), &condition).await {
-                    Ok(etag) => kept = Some(etag),
-                    // An audit works on the same run: what it notes stands, and this run only copies.
-                    Err(error) if error.moved() => state = None,
-                    Err(error) => return Err(WorkError::State(error)),
+            match state {
+                Some(at) if !failed => {
+                    // An audit may work on the same run: what it notes stands, and this run only copies.
+                    if !join.ended() && !keep(at, self.sides.of, &mut kept, now()).await? {
+                        state = None;
+                    }
                 }
+                // They are the next audit's.
+                _ => unnoted += std::mem::take(&mut kept.run.waiting).len() as u64,
             }
         }
         let failed = self.failed.load(Ordering::Relaxed);
         let stopped = !join.ended();
-        let count = run.removals() + unnoted;
+        let count = kept.run.removals() + unnoted;
         let removals = match state {
             _ if count == 0 => Removals::None,
             Some(_) if failed == 0 && !stopped => {
-                if self.sides.rule.hold.holds(count, run.copies, run.keys) {
+                let Run { copies, keys, .. } = kept.run;
+                let held = self.sides.rule.hold.holds(count, copies, keys);
+                kept.run.held = Some(held);
+                if held {
+                    if !kept.run.waiting.is_empty() {
+                        state = self.noted(state, &mut kept).await?;
+                    }
                     Removals::Held(count)
                 } else {
-                    Removals::Done(self.remove(&run, at_a_time).await?)
+                    Removals::Done(self.remove(&kept.run, at_a_time).await?)
                 }
             }
             _ => Removals::Left(count),
@@ -203,43 +210,57 @@ impl Filling<'_> {
         // Removals among them.
         let failed = self.failed.load(Ordering::Relaxed);
         if let Some(state) = state.filter(|_| failed == 0 && !stopped) {
-            run.ended = true;
-            let condition = kept.map_or(Condition::Absent, Condition::Unchanged);
-            match state.write_file(place, run.to_json(), &condition).await {
-                Err(error) if !error.moved() => return Err(WorkError::State(error)),
-                _ => {}
-            }
+            kept.run.ended = true;
+            kept.run.waiting.clear();
+            keep(state, self.sides.of, &mut kept, now()).await?;
         }
         Ok(Filled {
-            keys: run.keys,
+            keys: kept.run.keys,
             failed,
-            foreign: run.foreign,
+            foreign: kept.run.foreign,
             removals,
             stopped,
             resumed: false,
         })
     }
 
+    /// Moves the removals that wait in the run to a file. Returns the state bucket, or none where an audit has gone on with the
+    /// run meanwhile.
+    async fn noted<'s>(
+        &self,
+        state: Option<&'s Bucket>,
+        kept: &mut Kept,
+    ) -> Result<Option<&'s Bucket>, WorkError> {
+        let Some(at) = state else { return Ok(None) };
+        let noted = note(at, self.sides.of, kept, now()).await?;
+        Ok(state.filter(|_| noted))
+    }
+
     /// Makes right what the origin lists no more. Returns of how many keys that went well; a file goes when all of it did.
     async fn remove(&self, run: &Run, at_a_time: usize) -> Result<u64, WorkError> {
-        let deadline = Instant::now() + OBJECT_TIMEOUT;
-        let hints = self.app.hints(self.sides.of, &self.cause, deadline)?;
-        let mut done = 0;
-        for (file, count) in &run.files {
-            let Some((keys, etag)) = hints.removals(file, *count).await? else {
+        let state = self.app.state.as_ref().ok_or(WorkError::NoState)?;
+        let mut done = self.mirror_all(run.waiting.clone(), at_a_time).await.0;
+        for file in files_of(state, self.sides.of, run).await? {
+            let Some((keys, etag)) = keys_of(state, &file).await? else {
                 continue;
             };
-            let before = self.failed.load(Ordering::Relaxed);
-            let work = stream::iter(keys);
-            work.for_each_concurrent(at_a_time, |key| self.mirror(key, 0))
-                .await;
-            let failed = self.failed.load(Ordering::Relaxed) - before;
-            done += count - failed;
+            let (well, failed) = self.mirror_all(keys, at_a_time).await;
+            done += well;
             if failed == 0 {
-                hints.removed(file, &etag).await?;
+                drop_file(state, &file.place, &etag).await?;
             }
         }
         Ok(done)
+    }
+
+    /// Makes these keys right. Returns of how many that went well, and of how many not.
+    async fn mirror_all(&self, keys: Vec<String>, at_a_time: usize) -> (u64, u64) {
+        let (all, before) = (keys.len() as u64, self.failed.load(Ordering::Relaxed));
+        let work = stream::iter(keys);
+        work.for_each_concurrent(at_a_time, |key| self.mirror(key, 0))
+            .await;
+        let failed = self.failed.load(Ordering::Relaxed) - before;
+        (all - failed, failed)
     }
 
     /// A slice of both listings: hands what is to be looked at to the mirror, as fast as that takes it.
@@ -247,14 +268,19 @@ impl Filling<'_> {
         &self,
         join: &mut Join,
         run: &mut Run,
-        unnoted: &mut u64,
         hinted: mpsc::Sender<(String, u64)>,
     ) -> Result<(), WorkError> {
         let mut told = 0;
-        while !join.ended() && told < SLICE.get() && !self.stopped() {
+        while !join.ended()
+            && told < SLICE.get()
+            && run.waiting_bytes() < file_bytes()
+            && !self.stopped()
+        {
             self.sides.fill(join).await?;
             let mut extra = Vec::new();
-            while !self.stopped()
+            let mut room = file_bytes();
+            while room > 0
+                && !self.stopped()
                 && let Some(next) = join.told()
             {
                 told += 1;
@@ -263,6 +289,7 @@ impl Filling<'_> {
                     continue;
                 }
                 if next.finding == Finding::Extra {
+                    room = room.saturating_sub(bytes_of(&next.key));
                     extra.push(next.key);
                     continue;
                 }
@@ -274,18 +301,13 @@ impl Filling<'_> {
                     let _ = hinted.send((next.key, next.size)).await;
                 }
             }
-            self.extra(extra, run, unnoted).await?;
+            self.extra(extra, run).await?;
         }
         Ok(())
     }
 
-    /// Notes the copies without an original, as an audit does; without a state bucket they are only counted.
-    async fn extra(
-        &self,
-        extra: Vec<String>,
-        run: &mut Run,
-        unnoted: &mut u64,
-    ) -> Result<(), WorkError> {
+    /// Notes the copies without an original, as an audit does.
+    async fn extra(&self, extra: Vec<String>, run: &mut Run) -> Result<(), WorkError> {
         let mut ours = Vec::new();
         for (key, whose) in self.sides.whose(extra).await? {
             match whose {
@@ -295,20 +317,10 @@ impl Filling<'_> {
                 Whose::Nobodys => {}
             }
         }
-        let count = ours.len() as u64;
-        run.copies += count;
-        if count == 0 || self.sides.rule.deletes == Deletes::Keep {
-            return Ok(());
+        run.copies += ours.len() as u64;
+        if self.sides.rule.deletes == Deletes::Mirror {
+            run.waiting.extend(ours);
         }
-        let Some(state) = &self.app.state else {
-            *unnoted += count;
-            return Ok(());
-        };
-        let file = run.file(&self.sides.of.id(), Uuid::now_v7());
-        let json = serde_json::to_vec(&ours).expect("strings");
-        let written = state.write_file(&file, json, &Condition::Absent).await;
-        written.map_err(WorkError::State)?;
-        run.files.push((file, count));
         Ok(())
     }
 

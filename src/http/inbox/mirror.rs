@@ -2,7 +2,7 @@
 
 use super::shown::{self, LISTS_MAX, within};
 use super::{Inbox, as_json, error, failed_with};
-use crate::app::inbox::Decision;
+use crate::app::inbox::{Decision, Refusal, Seen};
 use crate::domain::bound::Bound;
 use crate::domain::event::OriginRef;
 use axum::Router;
@@ -28,6 +28,7 @@ struct Decided {
     source: String,
     bucket: String,
     run: Uuid,
+    removals: u64,
     decision: Word,
 }
 
@@ -70,7 +71,16 @@ async fn held(State(inbox): State<Arc<Inbox>>, uri: Uri) -> Response {
             let keys = within(keys.iter().map(|key| json!(key)), &mut room);
             as_json(StatusCode::OK, &json!({"keys": keys, "removals": removals}))
         }
-        Err(why) => failed_with(&why),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let why = refusal.to_string();
+    match refusal {
+        Refusal::Unknown(_) => error(StatusCode::NOT_FOUND, &why),
+        Refusal::Changed(_) => error(StatusCode::CONFLICT, &why),
+        Refusal::Failed(_) => failed_with(&why),
     }
 }
 
@@ -79,7 +89,7 @@ async fn decide(
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    const EXPECTED: &str = "expected {\"source\":\"…\",\"bucket\":\"…\",\"run\":\"…\",\"decision\":\"approve\"} or \"reject\"";
+    const EXPECTED: &str = "expected {\"source\":\"…\",\"bucket\":\"…\",\"run\":\"…\",\"removals\":<the number that was shown>,\"decision\":\"approve\"} or \"reject\"";
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return error(rejection.status(), EXPECTED),
@@ -88,6 +98,7 @@ async fn decide(
         source,
         bucket,
         run,
+        removals,
         decision,
     }) = serde_json::from_slice(&body)
     else {
@@ -100,8 +111,10 @@ async fn decide(
     let origin = bucket;
     let of = OriginRef { source, origin };
     let (trace, deadline) = super::time_for(parts);
-    match inbox.app.decide(&of, run, decision, trace, deadline).await {
+    let seen = Seen { run, removals };
+    let decided = inbox.app.decide(&of, seen, decision, trace, deadline).await;
+    match decided {
         Ok(removals) => as_json(StatusCode::OK, &json!({ "removals": removals })),
-        Err(why) => error(StatusCode::CONFLICT, &why),
+        Err(refusal) => refused(&refusal),
     }
 }

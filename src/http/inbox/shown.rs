@@ -210,7 +210,11 @@ fn origin(of: &OriginState) -> Value {
     });
     let held = of.held.as_ref();
     let held = held.map(|held| json!({"removals": held.removals, "since": at(held.since), "run": held.run.to_string()}));
-    json!({"source": of.origin.source, "bucket": of.origin.origin, "audit": audit, "held": held})
+    let mut shown = json!({"source": of.origin.source, "bucket": of.origin.origin, "audit": audit, "held": held});
+    if let Some(why) = &of.unreadable {
+        shown["unreadable"] = json!(why);
+    }
+    shown
 }
 
 /// The first of these, as many as there is room for.

@@ -180,14 +180,15 @@ async fn what_is_held_is_told_and_decided_on() {
         desk.world.remove(key);
     }
     let path = "/inbox/api/mirror/held?source=vk&bucket=mcs1/origin";
-    let decide = async |run: &Value, decision: &str| {
+    let decide_on = async |run: &Value, removals: u64, decision: &str| {
         desk.call(
             "POST",
             "/inbox/api/mirror/held",
-            json!({"source": "vk", "bucket": "mcs1/origin", "run": run, "decision": decision}),
+            json!({"source": "vk", "bucket": "mcs1/origin", "run": run, "removals": removals, "decision": decision}),
         )
         .await
     };
+    let decide = async |run: &Value, decision: &str| decide_on(run, 2, decision).await;
     for (decision, left) in [("reject", 2), ("approve", 0)] {
         dispatched(desk.world.app(), &json!({"hookwork": "audit"})).await;
         let state = desk.read("/inbox/api/mirror").await;
@@ -224,6 +225,13 @@ async fn what_is_held_is_told_and_decided_on() {
             409,
             "what nobody has seen is not decided on"
         );
+        for number in [0, 1, 3] {
+            let other = decide_on(run, number, decision).await;
+            assert_eq!(
+                other.status, 409,
+                "a decision is on the number that was shown"
+            );
+        }
         let decided = decide(run, decision).await;
         assert_eq!(
             (decided.status, decided.json()),
@@ -241,4 +249,11 @@ async fn what_is_held_is_told_and_decided_on() {
         desk.get("/inbox/api/mirror/held?source=vk").await.status,
         400
     );
+    for unknown in ["source=vk&bucket=other", "source=other&bucket=mcs1/origin"] {
+        let path = format!("/inbox/api/mirror/held?{unknown}");
+        assert_eq!(desk.get(&path).await.status, 404, "{unknown}");
+    }
+    let unknown = json!({"source": "vk", "bucket": "other", "run": uuid::Uuid::nil(), "removals": 1, "decision": "approve"});
+    let answer = desk.call("POST", "/inbox/api/mirror/held", unknown).await;
+    assert_eq!(answer.status, 404);
 }

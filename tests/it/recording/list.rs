@@ -2,7 +2,7 @@
 
 use super::{SECRET, deadline, github, push};
 use crate::world::{World, created};
-use hookwork::app::inbox::Decision;
+use hookwork::app::inbox::{Decision, Refusal, Seen};
 use hookwork::domain::delivery::DeliveryId;
 use hookwork::domain::event::OriginRef;
 use hookwork::domain::inbox::{FOLDER, Facts, Filter, Verdict, rows};
@@ -179,16 +179,19 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
         source: "vk".to_owned(),
         origin: "mcs1/origin".to_owned(),
     };
+    let seen = |run| Seen { run, removals: 1 };
     let app = world.app();
     let state = app.mirror_state().await.unwrap();
     assert!(state.origins[0].audit.is_none() && state.origins[0].held.is_none());
     assert_eq!((state.lags.len(), state.outcomes["copied"]), (2, 2));
     let nothing = app
-        .decide(&of, Uuid::nil(), Decision::Approve, None, deadline())
+        .decide(&of, seen(Uuid::nil()), Decision::Approve, None, deadline())
         .await;
     assert_eq!(
         nothing,
-        Err("nothing is held of this bucket any more".to_owned())
+        Err(Refusal::Changed(
+            "nothing is held of this bucket any more".to_owned()
+        ))
     );
     world.remove("a");
     app.tick(None, deadline()).await.unwrap();
@@ -200,7 +203,7 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
         (vec!["a".to_owned()], 1)
     );
     assert_eq!(
-        app.decide(&of, run().await, Decision::Reject, None, deadline())
+        app.decide(&of, seen(run().await), Decision::Reject, None, deadline())
             .await,
         Ok(1)
     );
@@ -212,7 +215,7 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
     app.tick(None, deadline()).await.unwrap();
     assert_eq!(held().await.map(|held| held.removals), Some(1));
     assert_eq!(
-        app.decide(&of, run().await, Decision::Approve, None, deadline())
+        app.decide(&of, seen(run().await), Decision::Approve, None, deadline())
             .await,
         Ok(1)
     );
@@ -222,7 +225,8 @@ async fn held_removals_are_shown_and_rejected_or_approved() {
         origin: "other".to_owned(),
         ..of
     };
-    assert!(app.held_keys(&unknown, 10).await.is_err());
+    let refused = app.held_keys(&unknown, 10).await;
+    assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
 }
 
 #[tokio::test]
