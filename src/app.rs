@@ -4,6 +4,7 @@ mod audit;
 pub mod deliveries;
 pub mod endpoints;
 mod entrance;
+mod held;
 pub mod inbox;
 mod limits;
 #[cfg(feature = "dev")]
@@ -15,6 +16,7 @@ mod removals;
 mod returns;
 mod sides;
 
+use crate::brake::Memory;
 use crate::clients::Aws;
 use crate::clients::bucket::Bucket;
 use crate::clients::certificates::Certificates;
@@ -60,6 +62,7 @@ pub struct App {
     limits: Limits,
     metrics: Metrics,
     endpoints: endpoints::Cache,
+    brakes: Memory,
     taking: limits::Limits,
     aws: Aws,
 }
@@ -92,6 +95,7 @@ impl App {
             limits: Limits::of_memory(config.memory_mib),
             metrics: Metrics::new(config.function_name, config.log_level),
             endpoints: endpoints::Cache::default(),
+            brakes: Memory::default(),
             taking: limits::Limits::default(),
             aws,
         })
@@ -140,7 +144,10 @@ impl App {
                 origin: origin.clone(),
             })
         });
+        let origins: Vec<_> = origins.collect();
+        self.metrics.audit_age(self.age_of_audits(&origins).await);
         let audits: Vec<_> = origins
+            .into_iter()
             .map(|origin| (Job::Audit(origin), cause.clone()))
             .collect();
         let mut count = audits.len();

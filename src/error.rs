@@ -138,9 +138,9 @@ pub enum WorkError {
     /// A file of ours in the state bucket cannot be read: it was changed, or a later version of the program wrote it.
     #[error("state: {0}")]
     Unreadable(String),
-    /// A listing is not in the order of its keys, so that nothing follows from what it lacks.
-    #[error("{side}: the listing is not in the order of its keys, at \"{key}\"")]
-    Unsorted {
+    /// A listing came back to where it had been, and would go on for ever.
+    #[error("{side}: the listing comes back to where it has been, at \"{key}\"")]
+    Endless {
         /// Whose.
         side: &'static str,
         /// Where.

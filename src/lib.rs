@@ -9,6 +9,7 @@
 //! - [`clients`][]: the only place where an SDK or HTTP-client type is named
 //! - [`error`][]: work that should be tried again
 //! - [`metrics`][]: what is counted
+//! - [`brake`][]: how many copies may be removed
 //! - [`resume`][]: an upload that outlives its worker
 //! - [`transfer`][], [`mirror`][], [`summarise`][]: the verbs
 //! - [`receipt`][]: what becomes of a delivery
@@ -21,6 +22,7 @@
 #![recursion_limit = "256"]
 
 pub mod app;
+pub mod brake;
 pub mod clients;
 pub mod config;
 pub mod domain;

@@ -18,6 +18,7 @@ pub const NAMESPACE: &str = "hookwork";
 const COUNT: &str = "Count";
 const BYTES: &str = "Bytes";
 const MILLISECONDS: &str = "Milliseconds";
+const SECONDS: &str = "Seconds";
 
 /// Every metric with its unit: README's table, the template's dashboard and alarms, and this list are one.
 pub const METRICS: [(&str, &str); 11] = [
@@ -31,6 +32,7 @@ pub const METRICS: [(&str, &str); 11] = [
     ("lag", MILLISECONDS),
     ("missed_hints", COUNT),
     ("held_deletions", COUNT),
+    ("audit_age", SECONDS),
     ("cold_starts", COUNT),
 ];
 
@@ -55,11 +57,16 @@ struct Counts {
     rejections: BTreeMap<&'static str, u64>,
     subscriptions_ended: u64,
     jobs: BTreeMap<&'static str, u64>,
-    copied_bytes: u64,
-    /// In milliseconds, one a copy.
+    /// None where no copy was put in place.
+    copied_bytes: Option<u64>,
+    /// In milliseconds, one for each copy that an event told of.
     lags: Vec<u64>,
-    /// Hints and held removals of the audits that ended.
-    audits: Option<(u64, u64)>,
+    /// Hints of the audits that ended.
+    missed_hints: Option<u64>,
+    /// Removals that are held, with those of the audits that ended.
+    held_deletions: Option<u64>,
+    /// The greatest of all buckets, in seconds.
+    audit_age: Option<u64>,
     cold_starts: u64,
 }
 
@@ -110,35 +117,44 @@ impl Metrics {
     }
 
     /// A copy is in the backup: its bytes as far as they were carried, and the seconds since the epoch at which the origin
-    /// says that it was changed. Returns the time since then, in milliseconds.
-    pub fn copied(&self, bytes: u64, last_modified: i64) -> u64 {
+    /// says that it was changed. `told`: an event told of it, and not an audit. Returns the time since then, in milliseconds.
+    pub fn copied(&self, bytes: u64, last_modified: i64, told: bool) -> u64 {
         let changed = Duration::from_secs(u64::try_from(last_modified).unwrap_or_default());
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let lag = now.unwrap_or_default().saturating_sub(changed);
         let lag = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-        if self.add_copy(bytes, lag) {
+        if self.add_copy(bytes, told.then_some(lag)) {
             self.flush();
         }
         lag
     }
 
     /// Says whether a line is full.
-    fn add_copy(&self, bytes: u64, lag: u64) -> bool {
+    fn add_copy(&self, bytes: u64, lag: Option<u64>) -> bool {
         let mut counts = self.counts();
-        counts.copied_bytes += bytes;
+        *counts.copied_bytes.get_or_insert_default() += bytes;
         // Without a name nothing is ever written, and these would pile up.
         if self.function.is_some() {
-            counts.lags.push(lag);
+            counts.lags.extend(lag);
         }
         counts.lags.len() >= VALUES_MAX.get()
     }
 
     /// An audit has ended: so many hints that no event had given, and so many removals that it held.
     pub fn audit(&self, missed_hints: u64, held_deletions: u64) {
+        *self.counts().missed_hints.get_or_insert_default() += missed_hints;
+        self.held(held_deletions);
+    }
+
+    /// Audits are to begin: how long ago the last one began that came to its end, of the bucket of which it is longest.
+    pub fn audit_age(&self, seconds: u64) {
         let mut counts = self.counts();
-        let (hints, held) = counts.audits.get_or_insert_default();
-        *hints += missed_hints;
-        *held += held_deletions;
+        counts.audit_age = counts.audit_age.max(Some(seconds));
+    }
+
+    /// So many removals are held.
+    pub fn held(&self, deletions: u64) {
+        *self.counts().held_deletions.get_or_insert_default() += deletions;
     }
 
     /// Writes what was counted since the last time, if anything was. A log that cannot be written stops nothing.
@@ -192,7 +208,6 @@ struct Line {
 impl Line {
     /// What the function's name alone tells apart.
     fn plain(&mut self, counts: &Counts) {
-        let (hints, held) = counts.audits.unzip();
         let some = |count: u64| (count > 0).then_some(count);
         let lag = counts.lags.iter().map(u64::to_string).collect::<Vec<_>>();
         let lag = (!lag.is_empty()).then(|| format!("[{}]", lag.join(",")));
@@ -201,9 +216,10 @@ impl Line {
             ("unrecorded", some(counts.unrecorded)),
             ("lost_records", some(counts.lost_records)),
             ("subscriptions_ended", some(counts.subscriptions_ended)),
-            ("copied_bytes", lag.as_ref().map(|_| counts.copied_bytes)),
-            ("missed_hints", hints),
-            ("held_deletions", held),
+            ("copied_bytes", counts.copied_bytes),
+            ("missed_hints", counts.missed_hints),
+            ("held_deletions", counts.held_deletions),
+            ("audit_age", counts.audit_age),
             ("cold_starts", some(counts.cold_starts)),
         ];
         let numbers = numbers

@@ -1,6 +1,7 @@
 //! Makes the backup of one key right: the calls of a reconcile, whose every decision is `domain/rounds.rs`. What an event
 //! said is not asked for.
 
+use crate::brake::{Brake, Brakes};
 use crate::clients::body::ObjectBody;
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
@@ -34,6 +35,8 @@ pub struct Mirror<'a> {
     pub backup: &'a Bucket,
     /// Where uploads leave their ledgers, to be resumed.
     pub ledgers: Option<&'a Bucket>,
+    /// What holds removals that are too many; none where nothing does: there is nowhere to keep them, or a human has said yes.
+    pub brake: Option<Brake<'a>>,
     /// The key.
     pub object: &'a ObjectRef,
     /// What its bucket's rule says.
@@ -69,6 +72,8 @@ pub struct Mirrored {
     pub lag_ms: Option<u64>,
     /// What the backup cannot take of the object, and the copy is without.
     pub left_out: Vec<String>,
+    /// Of the first removal of its hour that is held: how many were let go before it.
+    pub first_held: Option<u64>,
 }
 
 impl Mirrored {
@@ -116,6 +121,8 @@ impl Mirror<'_> {
                 "with its prefix the key is longer than {KEY_MAX} bytes"
             )));
         }
+        // What an audit has found may be as late as it likes.
+        let told = !self.delivery.is_ours();
         let mut done = Mirrored::default();
         let mut opened = None;
         // In seconds since the epoch, as the origin says.
@@ -160,6 +167,20 @@ impl Mirror<'_> {
                     return Err(WorkError::Archived);
                 }
                 Step::Write(write, writing) => {
+                    if let (Write::Delete { .. }, Some(brake)) = (&write, &self.brake)
+                        && let Brakes::Held { newly, first } = brake.lets(&self.object.key).await?
+                    {
+                        done.first_held = first;
+                        done.outcome = Outcome::Held;
+                        done.reason = Some("so many removals at once wait for a human");
+                        if newly {
+                            self.metrics.held(1);
+                        }
+                        if abandoned {
+                            self.forget_upload(&backup_key).await;
+                        }
+                        return Ok(done);
+                    }
                     let round = writing.round();
                     let uploads = matches!(&write, Write::Copy { state, .. } if transfer::needs_upload(state.size));
                     let carries = match &write {
@@ -171,7 +192,7 @@ impl Mirror<'_> {
                         .write(write, round, opened.take(), &backup_key, &mut done)
                         .await;
                     if let (Ok(()), Some(bytes)) = (&written, carries) {
-                        done.lag_ms = Some(self.metrics.copied(bytes, changed));
+                        done.lag_ms = Some(self.metrics.copied(bytes, changed, told));
                     }
                     // An upload that was completed has taken away what lay there before it.
                     abandoned &= !(uploads && written.is_ok());

@@ -214,7 +214,7 @@ class Permissions(unittest.TestCase):
                     self.assertTrue(all(action.startswith("s3:") for action in as_list(it["Action"])), it["Sid"])
                     if it["Effect"] == "Deny":
                         continue
-                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|strangers|done|summaries|endpoints))/\*$")
+                    self.assertRegex(text, r"^(\$\{BackupBucket\.Arn\}|arn:\$\{AWS::Partition\}:s3:::\$\{BackupBucketName\}|\$\{StateBucket\.Arn\}/(uploads|audits|deliveries|strangers|done|summaries|endpoints)(/\*/(approved|decided|held))?)/\*$")
 
     def test_no_versions_can_be_deleted(self):
         for it in statements():
@@ -297,7 +297,9 @@ class Permissions(unittest.TestCase):
         )
         folders = {"deliveries": ("Get", "Put"), "strangers": ("Get",), "endpoints": ("Get", "Put", "Delete"), "audits": ("Get", "Delete")}
         expected = {(f"s3:{action}Object", "${StateBucket.Arn}/%s/*" % folder) for folder, actions in folders.items() for action in actions}
-        self.assertEqual(self.of_buckets("InboxRole"), expected | {("s3:ListBucket", "StateBucket"), ("s3:ListBucket", "Arn")})
+        # What it decides on removals, and nothing of what audits have found.
+        decides = {("s3:PutObject", "${StateBucket.Arn}/audits/*/%s" % what) for what in ("approved/*", "decided/*", "held/*")}
+        self.assertEqual(self.of_buckets("InboxRole"), expected | decides | {("s3:ListBucket", "StateBucket"), ("s3:ListBucket", "Arn")})
         self.assertEqual(statement("SendJobsAgain")["Resource"], {"Fn::GetAtt": ["JobQueue", "Arn"]})
         self.assertEqual(statement("CountJobs")["Resource"], [{"Fn::GetAtt": ["JobQueue", "Arn"]}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}])
 
@@ -763,7 +765,7 @@ class Alarms(unittest.TestCase):
     def test_there_is_one_for_each_thing_that_goes_wrong(self):
         self.assertEqual(
             set(self.alarms),
-            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "LostRecords", "SubscriptionsEnded", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "HeldDeletions", "MissedHints"},
+            {"ReceiverErrors", "ReceiverThrottles", "ReceiverSlow", "ReceiverUnrecorded", "LostRecords", "SubscriptionsEnded", "ApiFailures", "WorkerErrors", "WorkerUnrecorded", "WorkerThrottles", "WorkerSlow", "InboxErrors", "InboxThrottles", "DeadLetters", "OldJobs", "AuditsNotStarted", "AuditsOverdue", "HeldDeletions", "InboxUnrecorded", "LateCopies", "MissedHints"},
         )
 
     def test_each_tells_somebody(self):
@@ -772,14 +774,34 @@ class Alarms(unittest.TestCase):
             self.assertTrue(it["Properties"]["AlarmDescription"], name)
 
     def test_what_audits_find_is_watched_of_the_function_that_works_as_long_as_there_are_audits(self):
-        for name, metric in (("HeldDeletions", "held_deletions"), ("MissedHints", "missed_hints")):
+        for name, metric, condition in (("HeldDeletions", "held_deletions", None), ("MissedHints", "missed_hints", "HasAudit"), ("LateCopies", "lag", None)):
             it = self.alarms[name]
-            self.assertEqual(it["Condition"], "HasAudit")
+            self.assertEqual(it.get("Condition"), condition)
             self.assertEqual((it["Properties"]["Namespace"], it["Properties"]["MetricName"]), (NAMESPACE, metric))
             self.assertEqual(it["Properties"]["Dimensions"], [{"Name": "function", "Value": WORKING}])
 
+    def test_audits_that_come_to_no_end_or_do_not_begin_are_told_of(self):
+        it = self.alarms["AuditsOverdue"]
+        self.assertEqual(it["Condition"], "HasAudit")
+        properties = it["Properties"]
+        hours, age = properties["Metrics"]
+        self.assertEqual(hours["Expression"], f"{age['Id']} / 3600")
+        stat = age["MetricStat"]
+        self.assertEqual((stat["Metric"]["Namespace"], stat["Metric"]["MetricName"], stat["Stat"]), (NAMESPACE, "audit_age", "Maximum"))
+        self.assertEqual(stat["Metric"]["Dimensions"], [{"Name": "function", "Value": WORKING}])
+        self.assertEqual(properties["Threshold"], {"Ref": "AuditAlarmHours"})
+        # Whoever deletes the schedule is told, and a new stack that has not had an audit yet raises nothing.
+        self.assertEqual((properties["TreatMissingData"], properties["InsufficientDataActions"]), ("missing", [{"Ref": "AlarmTopic"}]))
+        self.assertLessEqual(stat["Period"] * properties["EvaluationPeriods"], 7 * 86400)
+        default = TEMPLATE["Parameters"]["AuditAlarmHours"]["Default"]
+        self.assertTrue(24 < default < 48, "the usual schedule is once a day: one audit that does not come to its end is told of when the next but one begins")
+
+    def test_late_copies_are_those_of_an_hour(self):
+        it = self.alarms["LateCopies"]["Properties"]
+        self.assertEqual((it["ExtendedStatistic"], it["Threshold"]), ("p99", 3600 * 1000))
+
     def test_what_could_not_be_kept_is_watched_where_deliveries_come_and_where_they_are_worked_on(self):
-        for name in ("Receiver", "Worker"):
+        for name in ("Receiver", "Worker", "Inbox"):
             it = self.alarms[f"{name}Unrecorded"]["Properties"]
             self.assertEqual((it["Namespace"], it["MetricName"]), (NAMESPACE, "unrecorded"))
             self.assertEqual(it["Dimensions"], [{"Name": "function", "Value": {"Ref": name}}])
@@ -793,7 +815,7 @@ class Alarms(unittest.TestCase):
     def test_each_is_there_whenever_what_it_watches_is(self):
         for name, it in self.alarms.items():
             # One of the two works, whatever the mode.
-            watches = {key: value for key, value in it["Properties"].items() if value != [{"Name": "function", "Value": WORKING}]}
+            watches = {key: value for key, value in it["Properties"].items() if WORKING not in [it["Value"] for found in ([value] if key == "Dimensions" else [query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", []) for query in value] if key == "Metrics" else []) for it in found]}
             watched = [text for text in strings(watches) if text in TEMPLATE["Resources"] and text != "AlarmTopic"]
             for other in watched:
                 self.assertEqual(it.get("Condition"), TEMPLATE["Resources"][other].get("Condition"), name)
@@ -836,7 +858,7 @@ class Dashboard(unittest.TestCase):
             drawn = list(self.metrics(queued))
             ours = {name: dimensions["function"] for space, name, dimensions in drawn if space == NAMESPACE}
             self.assertEqual(set(ours), set(METRICS))
-            for name in ("jobs", "copied_bytes", "lag", "missed_hints", "held_deletions"):
+            for name in ("jobs", "copied_bytes", "lag", "missed_hints", "held_deletions", "audit_age"):
                 self.assertEqual(ours[name], working, name)
             for name in ("deliveries", "rejections", "lost_records", "subscriptions_ended"):
                 self.assertEqual(ours[name], "Receiver", name)

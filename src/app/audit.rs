@@ -2,8 +2,10 @@
 //! difference is a hint to the mirror, and many removals at once wait for a human.
 
 use super::App;
-use super::removals::{Hints, Kept, file_bytes, keep, note, run_of};
+use super::held::{held_page, is_held, one_by_one};
+use super::removals::{Hints, Kept, file_bytes, keep, note};
 use super::sides::{Sides, Whose};
+use crate::brake::run_of;
 use crate::clients::bucket::Bucket;
 use crate::domain::audit::{Finding, Join, Told};
 use crate::domain::bound::Bound;
@@ -32,6 +34,8 @@ const MARGIN: Duration = Duration::from_secs(30);
 struct Audit<'a> {
     hints: Hints<'a>,
     sides: Sides<'a>,
+    /// Whether the brake held removals one by one when it began.
+    holds: bool,
 }
 
 impl App {
@@ -47,8 +51,11 @@ impl App {
         cause: &Cause,
         deadline: Instant,
     ) -> Result<Outcome, WorkError> {
+        let hints = self.hints(of, cause, deadline)?;
+        let held = held_page(hints.state, of, None, 1).await?;
         let audit = Audit {
-            hints: self.hints(of, cause, deadline)?,
+            hints,
+            holds: !held.keys.is_empty() || held.next.is_some(),
             sides: Sides {
                 of,
                 rule,
@@ -72,20 +79,26 @@ impl App {
         let cause = Cause::new(DeliveryId::of_ours(Uuid::now_v7()), trace);
         let hints = self.hints(of, &cause, deadline);
         let hints = hints.map_err(|error| error.to_string())?;
+        let held = one_by_one(hints.state, of).await;
+        let held = held.map_err(|error| error.to_string())?.count;
         let found = run_of(hints.state, of).await;
-        let found = found.map_err(|error| error.to_string())?;
-        let (run, _) = found.ok_or("there was no audit of this bucket")?;
-        if !run.ended {
-            return Err("an audit of this bucket is under way: what it finds will be held again, or removed".to_owned());
-        }
-        let removed = hints.remove(&run).await;
+        let run = match found.map_err(|error| error.to_string())? {
+            // What an audit did not hold is none of a human's.
+            Some((run, _)) if run.ended => Some(run).filter(|run| run.held != Some(false)),
+            _ if held > 0 => None,
+            Some(_) => {
+                return Err("an audit of this bucket is under way: what it finds will be held again, or removed".to_owned());
+            }
+            None => return Err("there was no audit of this bucket".to_owned()),
+        };
+        let removed = hints.approved(run.as_ref(), held).await;
         let (removals, failed) = removed.map_err(|error| error.to_string())?;
         if failed > 0 {
             return Err(format!(
                 "{failed} of {removals} removals failed, the log says why: release them once more"
             ));
         }
-        tracing::warn!(delivery.id = %cause.delivery, trace = cause.trace_id(), source = of.source, object.bucket = of.origin, removals, run = %run.id, "held removals are released");
+        tracing::warn!(delivery.id = %cause.delivery, trace = cause.trace_id(), source = of.source, object.bucket = of.origin, removals, "held removals are released");
         Ok(removals)
     }
 }
@@ -101,7 +114,7 @@ impl Audit<'_> {
         let mut told = 0;
         let left = self.hints.deadline - Instant::now();
         let stop = self.hints.deadline - MARGIN.min(left / 4);
-        let mut join = Join::after(kept.run.after.as_deref());
+        let mut join = kept.run.join();
         // A worker died before it had written what it had said that it would.
         if kept.run.sealed && !note(state, of, &mut kept, now).await? {
             return Ok(Outcome::Unchanged);
@@ -109,10 +122,15 @@ impl Audit<'_> {
         while !join.ended() {
             self.sides.fill(&mut join).await?;
             told += self.compare(&mut join, &mut kept.run, now).await?;
-            if kept.run.waiting_bytes() >= file_bytes() && !note(state, of, &mut kept, now).await? {
+            let full = kept.run.waiting_bytes() >= file_bytes();
+            let enough = told >= SLICE.get() || Instant::now() >= stop;
+            if full || enough {
+                told += self.rest(&mut join, &mut kept.run, now).await?;
+            }
+            if full && !note(state, of, &mut kept, now).await? {
                 return Ok(Outcome::Unchanged);
             }
-            if !join.ended() && (told >= SLICE.get() || Instant::now() >= stop) {
+            if !join.ended() && enough {
                 return if keep(state, of, &mut kept, now).await? {
                     Err(WorkError::Slice(kept.run.keys))
                 } else {
@@ -120,6 +138,7 @@ impl Audit<'_> {
                 };
             }
         }
+        kept.run.came_to(&join);
         let (removals, began) = (kept.run.removals(), kept.run.began);
         let Run { copies, keys, .. } = kept.run;
         let held = self.sides.rule.hold.holds(removals, copies, keys);
@@ -165,15 +184,24 @@ impl Audit<'_> {
 
     /// Works off what the pages at hand say. Returns of how many keys.
     async fn compare(&self, join: &mut Join, run: &mut Run, now: i64) -> Result<u64, WorkError> {
-        let (mut hints, mut extra, mut told) = (Vec::new(), Vec::new(), 0);
+        let (mut hints, mut extra, mut missing, mut told) = (Vec::new(), Vec::new(), Vec::new(), 0);
         // As many as a file has room for, since what is told is written down as a whole.
         let mut room = file_bytes();
         let settled = now - i64::try_from(EVENTS_TAKE.as_secs()).unwrap_or(i64::MAX);
+        let mut judge = |run: &mut Run, key: String, finding: &Finding, changed: Option<i64>| {
+            let (missing, alike) = (*finding == Finding::Missing, *finding == Finding::Alike);
+            run.copies += u64::from(!missing);
+            if !alike && changed.is_some_and(|changed| changed <= settled) {
+                run.missed += u64::from(*finding != Finding::Doubtful);
+                hints.push(key);
+            }
+        };
         while room > 0
             && let Some(Told {
                 key,
                 finding,
                 changed,
+                listed,
                 ..
             }) = join.told()
         {
@@ -185,28 +213,44 @@ impl Audit<'_> {
             }
             run.keys += u64::from(finding != Finding::Extra);
             match finding {
-                Finding::Alike => run.copies += 1,
                 Finding::Extra => {
                     room = room.saturating_sub(bytes_of(&key));
                     extra.push(key);
                 }
-                Finding::Missing | Finding::Different | Finding::Doubtful => {
-                    run.copies += u64::from(finding != Finding::Missing);
-                    if changed.is_some_and(|changed| changed <= settled) {
-                        run.missed += u64::from(finding != Finding::Doubtful);
-                        hints.push(key);
-                    }
-                }
+                Finding::Missing => missing.push(listed),
+                finding => judge(run, key, &finding, changed),
             }
+        }
+        let found = self.sides.found(missing.clone()).await?;
+        for (listed, finding) in missing.into_iter().zip(found) {
+            judge(run, listed.key, &finding, Some(listed.last_modified));
         }
         run.hints += hints.len() as u64;
         let removals = self.ours(extra, run).await?;
         run.copies += removals.len() as u64;
         if self.sides.rule.deletes == Deletes::Mirror {
-            run.waiting.extend(removals);
+            for key in removals {
+                // What the brake holds already waits for the same human.
+                if !(self.holds && is_held(self.hints.state, self.hints.of, &key).await?) {
+                    run.waiting.push(key);
+                }
+            }
         }
         // What fails is logged, and the next audit finds it again.
         self.hints.hint(hints).await?;
+        Ok(told)
+    }
+
+    /// Works off all that waits, where one listing is not in order: no key says how far they have come. Returns of how many keys.
+    async fn rest(&self, join: &mut Join, run: &mut Run, now: i64) -> Result<u64, WorkError> {
+        let mut told = 0;
+        if join.unsorted() {
+            join.drain();
+            while join.waits() {
+                told += self.compare(join, run, now).await?;
+            }
+            run.came_to(join);
+        }
         Ok(told)
     }
 

@@ -1,6 +1,7 @@
 //! Jobs are performed: equal ones once, each in its own task, within a bound and a deadline. One line of the log each.
 
 use super::App;
+use super::held::became;
 use crate::clients::bucket::Bucket;
 use crate::clients::https::counted;
 use crate::domain::bound::Bound;
@@ -143,14 +144,21 @@ impl App {
         };
         let rule = found.buckets.get(bucket);
         let rule = rule.ok_or_else(|| WorkError::NotConfigured(format!("{source}/{bucket}")))?;
+        let of = OriginRef {
+            source: source.to_owned(),
+            origin: bucket.to_owned(),
+        };
+        let brake = self.brake(&of, rule, backup, cause);
         if let Job::Mirror(object) = job
             && !rule.covers(&object.key)
         {
             // It did when the job was sent, or the audit's file was written.
-            return Ok(Mirrored {
+            let done = Ok(Mirrored {
                 reason: Some("the rule leaves this key alone"),
                 ..Mirrored::without_bytes(Outcome::Ignored)
             });
+            became(brake, object, &done).await;
+            return done;
         }
         let mut cause = cause.clone();
         let known = secrets.of(source).map(|known| &known.access_keys[..]);
@@ -161,6 +169,7 @@ impl App {
             let done = match job {
                 Job::Mirror(object) => {
                     let mirror = Mirror {
+                        brake,
                         origin: &origin,
                         backup,
                         ledgers: self.state.as_ref(),
@@ -171,10 +180,12 @@ impl App {
                         delivery: cause.delivery,
                         deadline,
                     };
-                    match mirror.reconcile().boxed().await {
+                    let done = match mirror.reconcile().boxed().await {
                         Ok(done) => self.tell(object, rule, &done, &cause).await.map(|()| done),
                         failed => failed,
-                    }
+                    };
+                    became(brake, object, &done).await;
+                    done
                 }
                 Job::Audit(of) => {
                     let audit = self.audit(of, rule, [&origin, backup], &cause, deadline);
@@ -200,6 +211,7 @@ impl App {
         done: &Mirrored,
         cause: &Cause,
     ) -> Result<(), WorkError> {
+        self.tell_of_held(object, done).boxed().await?;
         let (Some(topic), true) = (&self.topic, rule.notify) else {
             return Ok(());
         };

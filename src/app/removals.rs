@@ -1,12 +1,14 @@
 //! Removals that an audit has found: how they are kept until they are done, and how the mirror is told to look.
 
 use super::App;
+use super::audit::now;
+use crate::brake::{read_bytes, run_of};
 use crate::clients::bucket::Bucket;
 use crate::clients::state::FILE_MAX;
 use crate::domain::audit::Listed;
 use crate::domain::event::{ObjectRef, OriginRef};
 use crate::domain::job::{Cause, Job};
-use crate::domain::object::{ETag, KEY_MAX};
+use crate::domain::object::ETag;
 use crate::domain::reconcile::Condition;
 use crate::domain::run::Run;
 use crate::error::WorkError;
@@ -44,27 +46,6 @@ pub(super) struct Noted {
 /// Keys of a file of removals take so many bytes, and one key more.
 pub(super) fn file_bytes() -> usize {
     FILE_MAX.get() / 4
-}
-
-/// Files of removals, and those of runs, are at most so long: a key of control characters takes six bytes each in JSON.
-fn read_bytes() -> usize {
-    FILE_MAX.get() + 12 * KEY_MAX
-}
-
-/// The run of an origin bucket, if there is one.
-///
-/// # Errors
-/// The state bucket did not answer; or the run cannot be read, which is not to be taken for none.
-pub(super) async fn run_of(
-    state: &Bucket,
-    of: &OriginRef,
-) -> Result<Option<(Run, ETag)>, WorkError> {
-    let found = state.read_up_to(&Run::place(&of.id()), read_bytes()).await;
-    let Some((json, etag)) = found.map_err(WorkError::State)? else {
-        return Ok(None);
-    };
-    let run = Run::from_json(&json).map_err(|why| WorkError::Unreadable(why.to_string()))?;
-    Ok(Some((run, etag)))
 }
 
 /// The files of removals of a run that are there, whose keys nobody has decided on or done.
@@ -189,6 +170,20 @@ pub(super) async fn note(
 }
 
 impl App {
+    /// How long ago the last audit began that came to its end, in seconds, of the origin bucket of which it is longest. A run
+    /// that cannot be read fails its audit, and says nothing here.
+    pub(super) async fn age_of_audits(&self, origins: &[OriginRef]) -> u64 {
+        let mut oldest = 0;
+        for of in origins {
+            if let Some(state) = &self.state
+                && let Ok(Some((run, _))) = run_of(state, of).await
+            {
+                oldest = oldest.max(run.age(now()));
+            }
+        }
+        oldest
+    }
+
     pub(super) fn hints<'a>(
         self: &'a Arc<Self>,
         of: &'a OriginRef,

@@ -1,10 +1,11 @@
 //! What a bucket lists: all of it, page by page; and of one key the object, and the uploads that are open.
 
+use super::blank::sayable;
 use super::bucket::Bucket;
-use super::error::CallError;
+use super::error::{CallError, Kind};
 use super::object::form_decoded;
 use super::upload::Upload;
-use crate::domain::audit::Listed;
+use crate::domain::audit::{Cursor, Listed, Page};
 use crate::domain::bound::Bound;
 use crate::domain::object::ETag;
 use crate::domain::reconcile::NotListed;
@@ -26,12 +27,28 @@ impl Bucket {
         prefix: &str,
         after: Option<&str>,
     ) -> Result<(Vec<Listed>, bool), CallError> {
+        let cursor = Cursor {
+            after: after.map(ToOwned::to_owned),
+            ..Cursor::default()
+        };
+        let page = self.page_at(prefix, &cursor).await?;
+        Ok((page.listed, page.last))
+    }
+
+    /// The objects under a prefix from where a listing had come to: as the store itself calls that place, if it does, since
+    /// after a key only a store goes on that lists in the order of keys.
+    ///
+    /// # Errors
+    /// As [`Bucket::page`].
+    pub async fn page_at(&self, prefix: &str, cursor: &Cursor) -> Result<Page, CallError> {
+        let after = cursor.after.as_ref().filter(|_| cursor.token.is_none());
         let list = self
             .client
             .list_objects_v2()
             .bucket(&self.name)
             .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .set_start_after(after.map(|after| format!("{prefix}{after}")))
+            .set_continuation_token(cursor.token.clone())
             .max_keys(PAGE.get())
             .encoding_type(EncodingType::Url);
         let answer = list
@@ -72,7 +89,45 @@ impl Bucket {
         if listed.is_empty() && !last {
             return Err(bad("a page without a key that is not the last one"));
         }
-        Ok((listed, last))
+        Ok(Page {
+            listed,
+            token: answer.next_continuation_token().map(ToOwned::to_owned),
+            last,
+        })
+    }
+
+    /// The entry of one key, as a listing would have it, whatever the order of that; none where a bucket says that it has no
+    /// such object. Nothing is removed because of this: the mirror proves it.
+    ///
+    /// # Errors
+    /// The bucket did not answer, or denied.
+    pub async fn entry(&self, key: &str) -> Result<Option<Listed>, CallError> {
+        let head = self.client.head_object().bucket(&self.name);
+        let answer = match head.key(sayable(key)).send().await {
+            Ok(answer) => answer,
+            Err(e) => {
+                let error = CallError::of("HeadObject", &self.place(key), &e);
+                return if matches!(error.kind, Kind::NotFound | Kind::NoSuchKey) {
+                    Ok(None)
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        let size = answer
+            .content_length()
+            .and_then(|size| u64::try_from(size).ok());
+        let (Some(etag), Some(size), Some(changed)) =
+            (answer.e_tag(), size, answer.last_modified())
+        else {
+            return Err(self.bad_answer("HeadObject", key, "an answer that is not whole"));
+        };
+        Ok(Some(Listed {
+            key: key.to_owned(),
+            size,
+            etag: ETag::new(etag),
+            last_modified: changed.secs(),
+        }))
     }
 
     /// Looks whether a bucket that answers lists this key: the second, independent observation of an absence.

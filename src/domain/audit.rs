@@ -1,8 +1,11 @@
-//! Two sorted listings side by side, in bounded memory, and what each pair of entries says. A difference is a hint like any
-//! other: the mirror looks and decides. Pure.
+//! Two listings side by side, in bounded memory, and what each pair of entries says. A difference is a hint like any other: the
+//! mirror looks and decides. Stores list in the order of keys; one that does not is compared all the same: what one side seems
+//! to lack is looked up by its key, so that an entry that comes late changes nothing but the time that it takes. Pure.
 
+use super::bound::Bound;
 use super::object::ETag;
-use std::collections::VecDeque;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,21 +72,49 @@ impl Finding {
 pub struct Told {
     /// The key as the origin has it.
     pub key: String,
-    /// What the listings say.
+    /// What the listings say. That one side alone has the key is what they seem to say: whoever counts on it looks at the other
+    /// side.
     pub finding: Finding,
     /// When the origin's object changed, if it is there, in seconds since 1970.
     pub changed: Option<i64>,
     /// Of the origin's object; of one that the backup alone has, of that.
     pub size: u64,
+    /// The entry of which this is said: the origin's, or the backup's where that alone has it.
+    pub listed: Listed,
 }
 
 /// A listing that cannot be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsorted {
+pub struct Endless {
     /// Whose.
     pub side: Side,
-    /// The key that came after a greater one, or twice.
+    /// The key with which it came back to where it had been.
     pub key: String,
+}
+
+/// How far a listing has come: where its next page begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The last key that came.
+    pub after: Option<String>,
+    /// What the store itself calls the place; where it gave nothing, the key says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Whether there is nothing more.
+    #[serde(default)]
+    pub ended: bool,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Its entries, in the store's own order.
+    pub listed: Vec<Listed>,
+    /// What the store calls the place where the next one begins.
+    pub token: Option<String>,
+    /// Whether it is the last one.
+    pub last: bool,
 }
 
 /// Joins two listings, page by page.
@@ -91,81 +122,177 @@ pub struct Unsorted {
 pub struct Join {
     origin: Stream,
     backup: Stream,
+    /// Whether all that waits is told of, whatever the next pages may have.
+    draining: bool,
 }
+
+/// Entries that wait take at most so many bytes of keys; then they are told of without their counterpart.
+static WINDOW: Bound<usize> = Bound::new("audit.window", 1 << 20);
 
 #[derive(Debug, Default)]
 struct Stream {
-    waiting: VecDeque<Listed>,
-    /// The last key that came: the next page begins after it.
-    last: Option<String>,
-    ended: bool,
+    waiting: BTreeMap<String, Listed>,
+    /// Bytes of the keys that wait.
+    bytes: usize,
+    cursor: Cursor,
+    /// Whether a key came after a greater one.
+    unsorted: bool,
+    /// A place where it has been, to see it come back: a later one each time that twice as many pages have come.
+    been: Option<String>,
+    pages: u64,
 }
 
 impl Stream {
-    fn starves(&self) -> bool {
-        self.waiting.is_empty() && !self.ended
+    fn at(cursor: Cursor, unsorted: bool) -> Self {
+        Self {
+            been: cursor.after.clone(),
+            cursor,
+            unsorted,
+            ..Self::default()
+        }
+    }
+
+    /// Whether this key has had its turn in this listing, if it is in order.
+    fn passed(&self, key: &str) -> bool {
+        self.cursor.ended || self.cursor.after.as_deref().is_some_and(|last| last >= key)
+    }
+
+    fn take(&mut self, key: &str) -> Option<Listed> {
+        let taken = self.waiting.remove(key)?;
+        self.bytes = self.bytes.saturating_sub(key.len());
+        Some(taken)
+    }
+
+    /// Adds a page. Says with which key it came back to where it had been, if it did.
+    fn add(&mut self, page: Page) -> Result<(), String> {
+        let began = self
+            .cursor
+            .token
+            .is_none()
+            .then(|| self.cursor.after.clone())
+            .flatten();
+        for listed in page.listed {
+            if began.as_ref() == Some(&listed.key) {
+                // The store ignores where it was to begin.
+                return Err(listed.key);
+            }
+            let last = self.cursor.after.as_ref();
+            self.unsorted |= last.is_some_and(|last| *last >= listed.key);
+            self.cursor.after = Some(listed.key.clone());
+            let bytes = listed.key.len();
+            if self.waiting.insert(listed.key.clone(), listed).is_none() {
+                self.bytes += bytes;
+            }
+        }
+        self.cursor.token = page.token;
+        self.cursor.ended = page.last;
+        if page.last {
+            return Ok(());
+        }
+        if let (Some(last), Some(been)) = (&self.cursor.after, &self.been)
+            && last == been
+        {
+            return Err(last.clone());
+        }
+        self.pages += 1;
+        if self.pages.is_power_of_two() {
+            self.been.clone_from(&self.cursor.after);
+        }
+        Ok(())
     }
 }
 
 impl Join {
-    /// From the beginning, or after a key.
+    /// From the beginning, or after a key, of listings in order.
     #[must_use]
     pub fn after(key: Option<&str>) -> Self {
-        let stream = || Stream {
-            last: key.map(ToOwned::to_owned),
-            ..Stream::default()
+        let cursor = || Cursor {
+            after: key.map(ToOwned::to_owned),
+            ..Cursor::default()
         };
         Self {
-            origin: stream(),
-            backup: stream(),
+            origin: Stream::at(cursor(), false),
+            backup: Stream::at(cursor(), false),
+            draining: false,
         }
     }
 
-    /// Whether this side's next page is needed before anything more can be told; if so, after which key it begins.
+    /// From where two listings had come to, of which one was not in order.
     #[must_use]
-    pub fn wants(&self, side: Side) -> Option<Option<String>> {
+    pub fn at([origin, backup]: [Cursor; 2]) -> Self {
+        Self {
+            origin: Stream::at(origin, true),
+            backup: Stream::at(backup, true),
+            draining: false,
+        }
+    }
+
+    /// Where both have come to. Nothing may wait.
+    #[must_use]
+    pub fn cursors(&self) -> [Cursor; 2] {
+        [&self.origin, &self.backup].map(|stream| stream.cursor.clone())
+    }
+
+    /// Whether a listing was seen not to be in order: where to go on is then said by [`Self::cursors`] alone.
+    #[must_use]
+    pub fn unsorted(&self) -> bool {
+        self.origin.unsorted || self.backup.unsorted
+    }
+
+    /// Has all that waits told of, before another page is added.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether entries wait.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.next().is_some()
+    }
+
+    fn next(&self) -> Option<&String> {
+        let origin = self.origin.waiting.keys().next();
+        let backup = self.backup.waiting.keys().next();
+        match (origin, backup) {
+            (Some(origin), Some(backup)) => Some(origin.min(backup)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Whether this side's next page is needed before anything more can be told; if so, where it begins.
+    #[must_use]
+    pub fn wants(&self, side: Side) -> Option<Cursor> {
         let stream = match side {
             Side::Origin => &self.origin,
             Side::Backup => &self.backup,
         };
-        stream.starves().then(|| stream.last.clone())
+        let starves = self.next().is_none_or(|next| !stream.passed(next));
+        (starves && !stream.cursor.ended).then(|| stream.cursor.clone())
     }
 
-    /// Adds a page; `ended` where it is the last one.
+    /// Adds a page.
     ///
     /// # Errors
-    /// The listing is not in the order of its keys' bytes: whatever it lacks may come later.
-    pub fn add(&mut self, side: Side, page: Vec<Listed>, ended: bool) -> Result<(), Unsorted> {
+    /// The listing is where it has been before, and would go on for ever.
+    pub fn add(&mut self, side: Side, page: Page) -> Result<(), Endless> {
+        self.draining = false;
         let stream = match side {
             Side::Origin => &mut self.origin,
             Side::Backup => &mut self.backup,
         };
-        for listed in page {
-            if stream.last.as_ref().is_some_and(|last| *last >= listed.key) {
-                let key = listed.key;
-                return Err(Unsorted { side, key });
-            }
-            stream.last = Some(listed.key.clone());
-            stream.waiting.push_back(listed);
-        }
-        stream.ended = ended;
-        Ok(())
+        stream.add(page).map_err(|key| Endless { side, key })
     }
 
     /// What is said of the next key; none where a page is wanted, or both have ended.
     pub fn told(&mut self) -> Option<Told> {
-        if self.origin.starves() || self.backup.starves() {
+        let key = self.next()?.clone();
+        let full = self.origin.bytes.max(self.backup.bytes) > WINDOW.get();
+        let passed = self.origin.passed(&key) && self.backup.passed(&key);
+        if !(passed || full || self.draining) {
             return None;
         }
-        let order = match (self.origin.waiting.front(), self.backup.waiting.front()) {
-            (None, None) => return None,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(origin), Some(backup)) => origin.key.cmp(&backup.key),
-        };
-        let origin = order.is_le().then(|| self.origin.waiting.pop_front());
-        let backup = order.is_ge().then(|| self.backup.waiting.pop_front());
-        let (finding, listed, changed) = match (origin.flatten(), backup.flatten()) {
+        let (origin, backup) = (self.origin.take(&key), self.backup.take(&key));
+        let (finding, listed, changed) = match (origin, backup) {
             (Some(origin), Some(backup)) => {
                 let changed = Some(origin.last_modified);
                 (Finding::of(&origin, &backup), origin, changed)
@@ -175,20 +302,21 @@ impl Join {
                 (Finding::Missing, origin, changed)
             }
             (None, Some(backup)) => (Finding::Extra, backup, None),
-            (None, None) => unreachable!("one of them is there"),
+            (None, None) => return None,
         };
         Some(Told {
-            key: listed.key,
+            key,
             finding,
             changed,
             size: listed.size,
+            listed,
         })
     }
 
     /// Whether both listings are through.
     #[must_use]
     pub fn ended(&self) -> bool {
-        let done = |stream: &Stream| stream.ended && stream.waiting.is_empty();
+        let done = |stream: &Stream| stream.cursor.ended && stream.waiting.is_empty();
         done(&self.origin) && done(&self.backup)
     }
 }

@@ -24,6 +24,12 @@ impl DeliveryId {
         bytes[6] = 0x80 | (bytes[6] & 0x0f);
         Self(Uuid::from_bytes(bytes))
     }
+
+    /// Whether it is of what we began ourselves.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        self.0.get_version_num() == 8
+    }
 }
 
 impl fmt::Display for DeliveryId {

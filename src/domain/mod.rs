@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod audit;
 pub mod bound;
+pub mod brake;
 pub mod checksum;
 pub mod date;
 pub mod delivery;

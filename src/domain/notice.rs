@@ -127,6 +127,24 @@ impl Notice {
         }
     }
 
+    /// Of removals told by events that are held: so many were let go in this hour.
+    #[must_use]
+    pub fn of_brake(of: &OriginRef, gone: u64) -> Self {
+        let (source, bucket) = (&of.source, &of.origin);
+        let text = format!(
+            "Objects of {source}/{bucket} are removed at its origin, more of them within this hour than the rule lets go at once: {gone} copies were removed, and the removals after them are held.\n\
+             The inbox shows them. If this is right, approve them there, or invoke the function that works (the output WorkerName) with\n\
+             {{\"hookwork\":\"release\",\"source\":\"{source}\",\"bucket\":\"{bucket}\"}}; if it is not, reject them there.\n",
+        );
+        Self {
+            subject: format!("Held: removals of {source}/{bucket}"),
+            text,
+            machine: None,
+            attributes: attributes("audit", source, bucket, Outcome::Held),
+            numbers: Vec::new(),
+        }
+    }
+
     /// Of what became of the backup of one key.
     #[must_use]
     pub fn of_mirrored(done: &Mirrored<'_>) -> Self {

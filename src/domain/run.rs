@@ -2,6 +2,7 @@
 //! worker can add to it twice: keys wait in the run itself until they fill a file, the run says that they are to be written,
 //! and only then is the file written, whose name follows from the run alone. Pure.
 
+use super::audit::{Cursor, Join};
 use super::handshake::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,6 +20,9 @@ pub struct Run {
     pub began: i64,
     /// The key that was looked at last; none at the beginning.
     pub after: Option<String>,
+    /// Where both listings had come to, if one of them is not in the order of keys: then no key says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursors: Option<[Cursor; 2]>,
     /// Whether it is through.
     pub ended: bool,
     /// Keys of the origin that are mirrored.
@@ -111,6 +115,7 @@ impl Run {
             id,
             began,
             after: None,
+            cursors: None,
             ended: false,
             keys: 0,
             copies: 0,
@@ -146,6 +151,22 @@ impl Run {
     pub fn goes_on(&self, now: i64) -> bool {
         let touched = self.touched.unwrap_or(self.began);
         !self.ended && touched.saturating_add(STALE) > now
+    }
+
+    /// Both listings, from where it has come to.
+    #[must_use]
+    pub fn join(&self) -> Join {
+        match &self.cursors {
+            Some(cursors) => Join::at(cursors.clone()),
+            None => Join::after(self.after.as_deref()),
+        }
+    }
+
+    /// Notes where both listings have come to, if they are not in order. Nothing may wait.
+    pub fn came_to(&mut self, join: &Join) {
+        if join.unsorted() {
+            self.cursors = Some(join.cursors());
+        }
     }
 
     /// The last one that came to its end: this one, if it did.

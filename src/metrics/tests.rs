@@ -48,7 +48,7 @@ fn an_invocation_is_one_line() {
     metrics.delivery(Some("unauthentic"));
     for _ in 0..3 {
         metrics.job("copied");
-        metrics.copied(5, 0);
+        metrics.copied(5, 0, true);
     }
     metrics.audit(4, 0);
     metrics.subscription_ended();
@@ -110,7 +110,10 @@ fn each_further_outcome_has_a_line_of_its_own() {
 fn nothing_is_written_without_a_name_and_nothing_where_nothing_was_counted() {
     let nameless = Metrics::new(None, LevelFilter::INFO);
     nameless.delivery(None);
-    assert!((0..1000).all(|_| !nameless.add_copy(1, 1)), "none is kept");
+    assert!(
+        (0..1000).all(|_| !nameless.add_copy(1, Some(1))),
+        "none is kept"
+    );
     assert_eq!(nameless.lines(), "");
     let metrics = metrics();
     assert_eq!(read(&metrics).len(), 1, "the cold start");
@@ -120,10 +123,10 @@ fn nothing_is_written_without_a_name_and_nothing_where_nothing_was_counted() {
 #[test]
 fn a_line_has_at_most_a_hundred_values() {
     let metrics = metrics();
-    let full: Vec<_> = (0..100).filter(|n| metrics.add_copy(1, *n)).collect();
+    let full: Vec<_> = (0..100).filter(|n| metrics.add_copy(1, Some(*n))).collect();
     assert_eq!(full, [99]);
     assert_eq!(read(&metrics)[0]["lag"].as_array().unwrap().len(), 100);
-    assert!(!metrics.add_copy(1, 0), "it begins anew");
+    assert!(!metrics.add_copy(1, Some(0)), "it begins anew");
 }
 
 #[test]
@@ -153,4 +156,23 @@ fn counts_from_many_threads() {
         }
     });
     assert_eq!(read(&metrics)[0]["jobs"], 4000);
+}
+
+#[test]
+fn how_late_a_copy_is_counts_where_an_event_told_of_it() {
+    let metrics = Metrics::new(Some("worker".to_owned()), LevelFilter::INFO);
+    metrics.lines();
+    metrics.copied(5, 0, false);
+    let lines = metrics.lines();
+    assert!(
+        lines.contains("\"copied_bytes\":5") && !lines.contains("lag"),
+        "{lines}"
+    );
+    metrics.audit_age(7);
+    metrics.audit_age(3);
+    let lines = metrics.lines();
+    assert!(
+        lines.contains("\"audit_age\":7") && !lines.contains("copied"),
+        "{lines}"
+    );
 }

@@ -39,6 +39,11 @@ def test_held_removals_are_listed_and_carried_out_once_they_are_approved(held):
     wait("the copies go", lambda: not any(key.startswith("gone/") for key in keys(held.local, "backup")), 30, 0.2)
     wait("nothing waits any more", lambda: "wait for you" not in held.text())
     assert keys(held.local, "backup") == {key for key in before if not key.startswith("gone/")}
+    held.shows(f"{REMOVALS} removals approved")
+    held.shows(f"{REMOVALS} removed.")
+    became = held.local.api("GET", "mirror")["origins"][0]["decided"]["became"]
+    assert became == {"removed": REMOVALS, "left": 0, "failed": 0, "waiting": 0}
+    assert held.violations() == []
 
 
 def test_rejected_removals_leave_the_copies_and_the_next_audit_finds_them_anew(held):

@@ -103,7 +103,8 @@ async fn finds_what_no_event_told_of() {
             .store
             .keys("state")
             .iter()
-            .all(|key| key.ends_with("/run.json"))
+            // What the brake counted goes with the bucket's lifecycle rule.
+            .all(|key| key.ends_with("/run.json") || key.contains("/hours/"))
     );
 }
 
@@ -245,7 +246,6 @@ async fn a_listing_that_cannot_be_believed_removes_nothing() {
         Fault::Status(503, "SlowDown"),
         Fault::Answer("Welcome"),
         Fault::Answer(page("", true)),
-        Fault::Answer(page("ba", false)),
         Fault::Answer("<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>"),
         Fault::Truncate(60),
     ] {
@@ -257,12 +257,16 @@ async fn a_listing_that_cannot_be_believed_removes_nothing() {
         assert_eq!(world.store.keys("backup").len(), 3, "{name}");
         world.faults.clear();
     }
+    // Out of order it is believed of what it lists; of what it lacks, a look is believed, and the mirror proves it.
+    let listings = On::every().of("ListObjectsV2").bucket("origin");
+    world
+        .faults
+        .inject(listings, Fault::Answer(page("ba", false)));
     world.tick().await;
-    assert_eq!(
-        world.store.keys("backup"),
-        [""; 0],
-        "few, and now it is true"
-    );
+    assert_eq!(world.store.keys("backup").len(), 3, "nothing is proven");
+    world.faults.clear();
+    world.tick().await;
+    assert_eq!(world.store.keys("backup"), ["0"], "few, and now it is true");
 }
 
 #[tokio::test]

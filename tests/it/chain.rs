@@ -54,8 +54,10 @@ impl Chain {
         let attributes = json!({"VisibilityTimeout": VISIBILITY.as_secs().to_string(), "RedrivePolicy": redrive.to_string()});
         let queue = make_queue_with(attributes).await;
         let moto = &moto().await.endpoint;
+        // A storm removes more within an hour than the brake lets go.
+        let rule = json!({"hold": {"count": 1_000_000, "share": 1.0}});
         let sources = json!({"vk": {
-            "kind": "s3", "flavor": "vk", "endpoint": endpoint, "region": "us-east-1", "buckets": {format!("mcs1/{origin}"): {}},
+            "kind": "s3", "flavor": "vk", "endpoint": endpoint, "region": "us-east-1", "buckets": {format!("mcs1/{origin}"): rule},
         }});
         let keys = json!({"access_key_id": "local", "secret_access_key": "local"});
         let settings = |secrets: Value| {

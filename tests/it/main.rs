@@ -4,10 +4,12 @@
 
 mod answers;
 mod audit;
+mod brake;
 mod certificates;
 mod chain;
 mod clients;
 mod conformance;
+mod disorder;
 mod edge;
 mod emulator;
 mod entropy;

@@ -36,6 +36,11 @@ async fn orphaned(rule: serde_json::Value, keys: impl Iterator<Item = String>) -
     world
 }
 
+async fn decide(world: &World, seen: Seen, decision: Decision) -> Result<u64, Refusal> {
+    let app = world.app();
+    app.decide(&of(), seen, decision, None, deadline()).await
+}
+
 async fn held(world: &World) -> Held {
     let state = world.app().mirror_state().await.expect("a state");
     state.origins[0].held.clone().expect("something is held")
@@ -57,7 +62,7 @@ fn long_keys(count: usize) -> impl Iterator<Item = String> {
 async fn removals_that_one_file_has_no_room_for_are_shown_and_approved_to_the_last() {
     let world = orphaned(json!({}), long_keys(900)).await;
     dispatched(world.app(), &json!({"hookwork": "audit"})).await;
-    let files: Vec<_> = world.store.keys("state").into_iter().collect();
+    let files = world.store.keys("state");
     let lengths = files
         .iter()
         .map(|file| world.store.get("state", file).unwrap().body().len());
@@ -70,9 +75,8 @@ async fn removals_that_one_file_has_no_room_for_are_shown_and_approved_to_the_la
     assert_eq!(waits.removals, 900);
     let (keys, count) = world.app().held_keys(&of(), usize::MAX).await.unwrap();
     assert_eq!((keys, count), (long_keys(900).collect(), 900));
-    let app = world.app();
-    let decided = app.decide(&of(), seen(&waits), Decision::Approve, None, deadline());
-    assert_eq!(decided.await, Ok(900));
+    let decided = decide(&world, seen(&waits), Decision::Approve).await;
+    assert_eq!(decided, Ok(900));
     assert_eq!(world.store.keys("backup"), ["stays"]);
 }
 
@@ -172,21 +176,19 @@ async fn removals_of_more_files_than_a_page_lists_are_decided_on_as_they_were_sh
                 removals,
                 ..seen(&waits)
             };
-            let decided = world.app().decide(&of(), other, decision, None, deadline());
-            let decided = decided.await;
+            let decided = decide(&world, other, decision).await;
             assert!(matches!(decided, Err(Refusal::Changed(_))), "{decided:?}");
         }
         assert_eq!(world.store.keys("backup").len(), 1_201, "nothing is done");
-        let app = world.app();
-        let decided = app.decide(&of(), seen(&waits), decision, None, deadline());
-        assert_eq!(decided.await, Ok(1_200));
+        let decided = decide(&world, seen(&waits), decision).await;
+        assert_eq!(decided, Ok(1_200));
         let left = if decision == Decision::Approve {
             1
         } else {
             1_201
         };
         assert_eq!(world.store.keys("backup").len(), left);
-        let state = app.mirror_state().await.unwrap();
+        let state = world.app().mirror_state().await.unwrap();
         assert!(state.origins[0].held.is_none(), "all of it is decided on");
     }
 }
@@ -200,10 +202,10 @@ async fn a_file_of_removals_that_cannot_be_read_can_be_rejected_and_is_never_app
         let app = world.app();
         let shown = app.held_keys(&of(), 10).await;
         assert!(matches!(shown, Err(Refusal::Failed(_))), "{shown:?}");
-        let approved = app.decide(&of(), seen(&waits), Decision::Approve, None, deadline());
-        assert!(matches!(approved.await, Err(Refusal::Failed(_))));
+        let approved = decide(&world, seen(&waits), Decision::Approve).await;
+        assert!(matches!(approved, Err(Refusal::Failed(_))), "{approved:?}");
         assert_eq!(world.store.keys("backup").len(), 2);
-        let rejected = app.decide(&of(), seen(&waits), Decision::Reject, None, deadline());
-        assert_eq!(rejected.await, Ok(1));
+        let rejected = decide(&world, seen(&waits), Decision::Reject).await;
+        assert_eq!(rejected, Ok(1));
     }
 }

@@ -20,6 +20,10 @@ use http::Request;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+mod order;
+
+use order::what_is_listed_out_of_order_is_compared_and_audited;
+
 const MIB: usize = 1 << 20;
 
 /// An origin and a backup bucket on one server, and a function that mirrors the one to the other.
@@ -29,6 +33,7 @@ struct Mirrored {
     backup: String,
     router: axum::Router,
     server: Server,
+    url: String,
 }
 
 /// What a copy has beside its bytes, without our mark.
@@ -69,6 +74,7 @@ impl Mirrored {
             backup,
             router,
             server,
+            url: url.to_owned(),
         }
     }
 
@@ -366,4 +372,5 @@ scenarios! {
     what_is_not_ours_is_never_deleted,
     a_copy_without_a_mark_is_adopted,
     sixteen_deliveries_at_once_all_succeed,
+    what_is_listed_out_of_order_is_compared_and_audited,
 }

@@ -3,9 +3,13 @@
 
 use super::super::App;
 use super::super::audit::now;
-use super::super::removals::{Noted, drop_file, files_of, keys_of, run_of};
+use super::super::held::{decided, held_page, note_decision, one_by_one};
+use super::super::removals::{Noted, drop_file, each_page, files_of, keys_of};
+use crate::brake::run_of;
 use crate::clients::bucket::Bucket;
 use crate::clients::queue::Depth;
+use crate::domain::brake::{self, Decided, Results};
+use crate::domain::delivery::DeliveryId;
 use crate::domain::event::OriginRef;
 use crate::domain::inbox::{FOLDER, NEWEST, rows};
 use crate::domain::run::Run;
@@ -19,6 +23,9 @@ use thiserror::Error;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+/// Pages of what became of approved removals that are counted when somebody looks: beyond them it is said to be going on.
+const RESULT_PAGES: u32 = 200;
+
 /// Removals that wait for a human.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -30,6 +37,8 @@ pub struct Held {
     pub run: Uuid,
     /// The files that name them.
     files: Vec<Noted>,
+    /// How many of them no file names: the brake holds them one by one.
+    one_by_one: u64,
 }
 
 /// An origin bucket and its backup, as the last audit found them.
@@ -43,6 +52,8 @@ pub struct OriginState {
     pub held: Option<Held>,
     /// Why nothing is known of it, though there is something.
     pub unreadable: Option<String>,
+    /// What a human decided last, and what became of it.
+    pub decided: Option<(Decided, Results)>,
 }
 
 /// What a human saw and decides on.
@@ -107,10 +118,14 @@ impl App {
         let state = self.inbox()?;
         let mut origins = Vec::new();
         for (origin, rule) in self.origins_of_all() {
-            let (audit, held, unreadable) = match stands(state, &origin, rule).await {
-                Ok((audit, held)) => (audit, held, None),
+            let shown = async {
+                let (audit, held) = stands(state, &origin, rule).await?;
+                Ok::<_, WorkError>((audit, held, decision(state, &origin).await?))
+            };
+            let (audit, held, decided, unreadable) = match shown.await {
+                Ok((audit, held, decided)) => (audit, held, decided, None),
                 // The others are shown all the same.
-                Err(WorkError::Unreadable(why)) => (None, None, Some(why)),
+                Err(WorkError::Unreadable(why)) => (None, None, None, Some(why)),
                 Err(error) => return Err(error.to_string()),
             };
             origins.push(OriginState {
@@ -118,6 +133,7 @@ impl App {
                 audit,
                 held,
                 unreadable,
+                decided,
             });
         }
         let newest = state.page(FOLDER, Some(NEWEST)).await;
@@ -164,10 +180,19 @@ impl App {
             let found = keys_of(state, file).await?;
             keys.extend(found.map(|(keys, _)| keys).unwrap_or_default());
             if keys.len() >= most {
-                keys.truncate(most);
                 break;
             }
         }
+        let mut after = None::<String>;
+        while held.one_by_one > 0 && keys.len() < most {
+            let page = held_page(state, of, after.as_deref(), most - keys.len()).await?;
+            keys.extend(page.keys);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        keys.truncate(most);
         Ok((keys, held.removals))
     }
 
@@ -203,11 +228,29 @@ impl App {
         let state = self.inbox().map_err(Refusal::Failed)?;
         for file in &held.files {
             // Its keys are not wanted: one that cannot be read is rejected all the same.
-            let found = state.read_up_to(&file.place, 0).await;
+            let found = state.read_up_to(&file.place, 1).await;
             if let Some((_, etag)) = found.map_err(WorkError::State)? {
                 drop_file(state, &file.place, &etag).await?;
             }
         }
+        let (mut left, mut after) = (held.one_by_one, None::<String>);
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let page = held_page(state, of, after.as_deref(), most).await?;
+            left -= page.keys.len() as u64;
+            decided(state, page.files, true).await?;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let noted = Decided {
+            id: Uuid::now_v7(),
+            at: now(),
+            approved: false,
+            removals: held.removals,
+        };
+        note_decision(state, of, &noted).await?;
         tracing::warn!(
             source = of.source,
             object.bucket = of.origin,
@@ -248,20 +291,46 @@ async fn stands(
     of: &OriginRef,
     rule: &BucketRule,
 ) -> Result<(Option<Run>, Option<Held>), WorkError> {
-    let Some((run, _)) = run_of(state, of).await? else {
-        return Ok((None, None));
-    };
-    let by_rule = || rule.hold.holds(run.removals(), run.copies, run.keys);
-    if !run.ended || !run.held.unwrap_or_else(by_rule) {
-        return Ok((Some(run), None));
-    }
-    let files = files_of(state, of, &run).await?;
-    let since = files.iter().map(|file| file.since).max();
-    let held = since.map(|since| Held {
-        removals: files.iter().map(|file| file.count).sum(),
-        since: since.min(now()),
-        run: run.id,
-        files,
+    let run = run_of(state, of).await?.map(|(run, _)| run);
+    let by_audit = run.as_ref().filter(|run| {
+        let by_rule = || rule.hold.holds(run.removals(), run.copies, run.keys);
+        run.ended && run.held.unwrap_or_else(by_rule)
     });
-    Ok((Some(run), held))
+    let files = match by_audit {
+        Some(run) => files_of(state, of, run).await?,
+        None => Vec::new(),
+    };
+    let one_by_one = one_by_one(state, of).await?;
+    let since = files.iter().map(|file| file.since).max();
+    let removals = files.iter().map(|file| file.count).sum::<u64>() + one_by_one.count;
+    let held = (removals > 0).then(|| Held {
+        removals,
+        since: since.unwrap_or_default().max(one_by_one.since).min(now()),
+        run: run.as_ref().map_or(Uuid::nil(), |run| run.id),
+        files,
+        one_by_one: one_by_one.count,
+    });
+    Ok((run, held))
+}
+
+/// The last decision on removals of an origin bucket, and what became of them.
+async fn decision(state: &Bucket, of: &OriginRef) -> Result<Option<(Decided, Results)>, WorkError> {
+    let found = state.read_file(&brake::decision(&of.id())).await;
+    let Some((json, _)) = found.map_err(WorkError::State)? else {
+        return Ok(None);
+    };
+    let decided: Decided = serde_json::from_slice(&json).map_err(|_| {
+        WorkError::Unreadable("the last decision is not one that this program wrote".to_owned())
+    })?;
+    let (mut results, mut pages) = (Results::default(), 0);
+    if decided.approved {
+        let folder = brake::results(&of.id(), DeliveryId(decided.id));
+        each_page(state, &folder, |page| {
+            page.iter().for_each(|file| results.add(&file.key));
+            pages += 1;
+            pages < RESULT_PAGES
+        })
+        .await?;
+    }
+    Ok(Some((decided, results)))
 }

@@ -3,8 +3,9 @@
 
 use super::super::App;
 use super::super::audit::{SLICE, now};
-use super::super::removals::{Kept, drop_file, file_bytes, files_of, keep, keys_of, note, run_of};
+use super::super::removals::{Kept, drop_file, file_bytes, files_of, keep, keys_of, note};
 use super::super::sides::{Sides, Whose};
+use crate::brake::run_of;
 use crate::clients::bucket::Bucket;
 use crate::domain::audit::{Finding, Join};
 use crate::domain::delivery::DeliveryId;
@@ -123,7 +124,7 @@ impl App {
             run: Run::at(found, Uuid::now_v7(), now()),
             etag,
         };
-        let survey = filling.survey(kept.run.after.clone());
+        let survey = filling.survey(kept.run.join());
         let fill = filling.fill(at_a_time.max(1), kept);
         let fill = std::pin::pin!(fill);
         let mut fill = fill;
@@ -138,8 +139,7 @@ impl App {
 
 impl Filling<'_> {
     /// Counts what there is to do, ahead of the work. Should it fail, so will the work, which says why.
-    async fn survey(&self, after: Option<String>) {
-        let mut join = Join::after(after.as_deref());
+    async fn survey(&self, mut join: Join) {
         while !join.ended() {
             if self.sides.fill(&mut join).await.is_err() {
                 return;
@@ -158,7 +158,7 @@ impl Filling<'_> {
 
     /// Slice after slice: both listings are walked through while the mirror works off what they say.
     async fn fill(&self, at_a_time: usize, mut kept: Kept) -> Result<Filled, WorkError> {
-        let mut join = Join::after(kept.run.after.as_deref());
+        let mut join = kept.run.join();
         // Of keys before a failure nothing is kept: the next run looks at them again.
         let mut state = self.app.state.as_ref();
         let mut unnoted = 0;
@@ -179,7 +179,9 @@ impl Filling<'_> {
             match state {
                 Some(at) if !failed => {
                     // An audit may work on the same run: what it notes stands, and this run only copies.
-                    if !join.ended() && !keep(at, self.sides.of, &mut kept, now()).await? {
+                    // Stopped in the middle of what is not in order it has not come anywhere.
+                    let rests = !(join.unsorted() && join.waits());
+                    if !join.ended() && rests && !keep(at, self.sides.of, &mut kept, now()).await? {
                         state = None;
                     }
                 }
@@ -187,6 +189,7 @@ impl Filling<'_> {
                 _ => unnoted += std::mem::take(&mut kept.run.waiting).len() as u64,
             }
         }
+        kept.run.came_to(&join);
         let failed = self.failed.load(Ordering::Relaxed);
         let stopped = !join.ended();
         let count = kept.run.removals() + unnoted;
@@ -277,33 +280,52 @@ impl Filling<'_> {
             && !self.stopped()
         {
             self.sides.fill(join).await?;
-            let mut extra = Vec::new();
-            let mut room = file_bytes();
-            while room > 0
-                && !self.stopped()
-                && let Some(next) = join.told()
-            {
-                told += 1;
-                run.after = Some(next.key.clone());
-                if !self.sides.rule.covers(&next.key) {
-                    continue;
-                }
-                if next.finding == Finding::Extra {
-                    room = room.saturating_sub(bytes_of(&next.key));
-                    extra.push(next.key);
-                    continue;
-                }
-                run.keys += 1;
-                run.copies += u64::from(next.finding != Finding::Missing);
-                if hints(next.finding) {
-                    run.hints += 1;
-                    // The other end lives as long as this does.
-                    let _ = hinted.send((next.key, next.size)).await;
-                }
+            told += self.tell(join, run, &hinted).await?;
+        }
+        // No key says how far listings have come that are not in order.
+        if join.unsorted() && !self.stopped() {
+            join.drain();
+            while join.waits() && !self.stopped() {
+                self.tell(join, run, &hinted).await?;
             }
-            self.extra(extra, run).await?;
+            run.came_to(join);
         }
         Ok(())
+    }
+
+    /// Hands over what the pages at hand say. Returns of how many keys.
+    async fn tell(
+        &self,
+        join: &mut Join,
+        run: &mut Run,
+        hinted: &mpsc::Sender<(String, u64)>,
+    ) -> Result<u64, WorkError> {
+        let (mut extra, mut told) = (Vec::new(), 0);
+        let mut room = file_bytes();
+        while room > 0
+            && !self.stopped()
+            && let Some(next) = join.told()
+        {
+            told += 1;
+            run.after = Some(next.key.clone());
+            if !self.sides.rule.covers(&next.key) {
+                continue;
+            }
+            if next.finding == Finding::Extra {
+                room = room.saturating_sub(bytes_of(&next.key));
+                extra.push(next.key);
+                continue;
+            }
+            run.keys += 1;
+            run.copies += u64::from(next.finding != Finding::Missing);
+            if hints(next.finding) {
+                run.hints += 1;
+                // The other end lives as long as this does.
+                let _ = hinted.send((next.key, next.size)).await;
+            }
+        }
+        self.extra(extra, run).await?;
+        Ok(told)
     }
 
     /// Notes the copies without an original, as an audit does.

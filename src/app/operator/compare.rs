@@ -86,11 +86,19 @@ impl App {
                     both.push(told);
                 }
             }
+            let lacked: Vec<_> = both
+                .iter()
+                .map(|told| told.finding == Finding::Missing)
+                .collect();
             let looks = stream::iter(both).map(|told| sides.differing(told, settled));
             let differing = looks
                 .buffered(LOOKS_AT_A_TIME.get())
                 .collect::<Vec<_>>()
                 .await;
+            for (differing, _) in differing.iter().zip(lacked).filter(|(_, lacked)| *lacked) {
+                let missing = differing.as_ref().map(|differing| differing.difference);
+                counted.copies += u64::from(missing != Some(Difference::Missing));
+            }
             let alone = sides.alone(extra).await?;
             for differing in differing.into_iter().flatten().chain(alone) {
                 let removed =
@@ -113,14 +121,17 @@ impl App {
 impl Sides<'_> {
     /// In what a key of the origin differs from its backup, if it does.
     async fn differing(&self, told: Told, settled: i64) -> Option<Differing> {
-        let (difference, why) = if told.finding == Finding::Missing {
-            (Difference::Missing, None)
-        } else {
-            match self.decided(&told.key).await {
-                Ok(difference) => (difference?, None),
-                Err(error) => (Difference::Unreadable, Some(error.to_string())),
-            }
-        };
+        // Where a listing is not in order, what it seems to lack may be there.
+        let lacks = async || self.backup.entry(&self.rule.backup_key(&told.key)).await;
+        let (difference, why) =
+            if told.finding == Finding::Missing && matches!(lacks().await, Ok(None)) {
+                (Difference::Missing, None)
+            } else {
+                match self.decided(&told.key).await {
+                    Ok(difference) => (difference?, None),
+                    Err(error) => (Difference::Unreadable, Some(error.to_string())),
+                }
+            };
         Some(Differing {
             key: told.key,
             difference,

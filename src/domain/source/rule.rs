@@ -26,14 +26,15 @@ pub struct BucketRule {
     pub replicas: Replicas,
     /// What the copies are stored as; S3's default where it is not set.
     pub storage_class: Option<StorageClass>,
-    /// When removals that an audit finds wait for a human.
+    /// When removals wait for a human.
     pub hold: Hold,
     /// Whether each outcome is published to the topic.
     pub notify: bool,
 }
 
-/// Removals that an audit finds wait for a human where they are more than both of these; where the origin lists nothing at all,
-/// always.
+/// Removals wait for a human where there are more of them in one hour, or in one audit, than both of these allow; of a small
+/// bucket where they are more than half of all copies and more than ten; and of an origin that lists nothing at all, always
+/// (`domain/brake.rs`).
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hold {
@@ -49,16 +50,6 @@ impl Default for Hold {
             count: 100,
             share: 0.1,
         }
-    }
-}
-
-impl Hold {
-    /// Whether so many removals wait, of a backup with so many copies and an origin with so many keys.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no precision")]
-    pub fn holds(&self, removals: u64, copies: u64, keys: u64) -> bool {
-        let many = removals > self.count && removals as f64 > self.share * copies as f64;
-        removals > 0 && (keys == 0 || many)
     }
 }
 

@@ -214,6 +214,23 @@ fn origin(of: &OriginState) -> Value {
     if let Some(why) = &of.unreadable {
         shown["unreadable"] = json!(why);
     }
+    if let Some((decided, results)) = &of.decided {
+        let became = decided.approved.then(|| {
+            let done = results.removed + results.left + results.failed;
+            json!({
+                "removed": results.removed, "left": results.left, "failed": results.failed,
+                "waiting": decided.removals.saturating_sub(done),
+            })
+        });
+        let decision = if decided.approved {
+            "approve"
+        } else {
+            "reject"
+        };
+        shown["decided"] = json!({
+            "decision": decision, "at": at(decided.at), "removals": decided.removals, "became": became,
+        });
+    }
     shown
 }
 

@@ -15,6 +15,7 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::object::Object;
 use super::service::{Answer, Service, ok};
+use super::store::Order;
 
 /// The most entries of one page.
 const PAGE: i32 = 1000;
@@ -49,7 +50,11 @@ impl Ask<'_> {
     ///
     /// # Errors
     /// `InvalidArgument` for a negative number of keys.
-    pub(super) fn page(&self, objects: &BTreeMap<String, Arc<Object>>) -> S3Result<Page> {
+    pub(super) fn page(
+        &self,
+        objects: &BTreeMap<String, Arc<Object>>,
+        order: Order,
+    ) -> S3Result<Page> {
         let max_keys = self.max_keys.unwrap_or(PAGE).min(PAGE);
         let room = usize::try_from(max_keys)
             .map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
@@ -64,7 +69,25 @@ impl Ask<'_> {
             true => Bound::Unbounded,
             false => Bound::Excluded(self.after),
         };
-        for (key, object) in objects.range::<str, _>((from, Bound::Unbounded)) {
+        let in_order: Box<dyn Iterator<Item = (&String, &Arc<Object>)>> = match order {
+            Order::Bytes => Box::new(objects.range::<str, _>((from, Bound::Unbounded))),
+            Order::Folders => {
+                let place = |key: &str| key.replace('/', "\0");
+                let mut sorted: Vec<_> = objects.iter().collect();
+                sorted.sort_by_key(|(key, _)| place(key));
+                let begins = place(self.after);
+                Box::new(
+                    sorted
+                        .into_iter()
+                        .filter(move |(key, _)| place(key) > begins),
+                )
+            }
+            Order::Backwards => {
+                let rest = objects.iter().rev();
+                Box::new(rest.filter(|(key, _)| self.after.is_empty() || key.as_str() < self.after))
+            }
+        };
+        for (key, object) in in_order {
             let Some(rest) = key.strip_prefix(self.prefix) else {
                 continue;
             };
@@ -140,9 +163,9 @@ impl Service {
             max_keys: input.max_keys,
             encoding: input.encoding_type.as_ref(),
         };
-        let page = self
-            .store
-            .with_bucket(&input.bucket, |bucket| ask.page(&bucket.objects))??;
+        let page = self.store.with_bucket(&input.bucket, |bucket| {
+            ask.page(&bucket.objects, bucket.order)
+        })??;
         ok(ListObjectsOutput {
             prefix: Some(ask.spell(ask.prefix)),
             delimiter: ask.delimiter.map(|delimiter| ask.spell(delimiter)),
@@ -177,9 +200,9 @@ impl Service {
             max_keys: input.max_keys,
             encoding: input.encoding_type.as_ref(),
         };
-        let page = self
-            .store
-            .with_bucket(&input.bucket, |bucket| ask.page(&bucket.objects))??;
+        let page = self.store.with_bucket(&input.bucket, |bucket| {
+            ask.page(&bucket.objects, bucket.order)
+        })??;
         ok(ListObjectsV2Output {
             prefix: Some(ask.spell(ask.prefix)),
             delimiter: ask.delimiter.map(|delimiter| ask.spell(delimiter)),

@@ -28,7 +28,7 @@ mod upload;
 pub use keeping::{Elsewhere, Retention, Version};
 pub use notification::Registered;
 pub use object::{Object, Properties};
-pub use store::{Change, ChangeKind, Store};
+pub use store::{Change, ChangeKind, Order, Store};
 pub use upload::SMALLEST_PART;
 
 use std::time::Duration;

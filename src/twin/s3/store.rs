@@ -38,6 +38,19 @@ pub(super) struct Bucket {
     /// Where its events are posted: XML.
     pub(super) notifications: Option<String>,
     pub(super) keeping: Keeping,
+    pub(super) order: Order,
+}
+
+/// In which order a bucket lists its keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Of their bytes, as S3 promises.
+    #[default]
+    Bytes,
+    /// Folder by folder, as stores do that keep files: a folder's children come before what is beside it.
+    Folders,
+    /// The last first.
+    Backwards,
 }
 
 /// One effective change of a bucket.
@@ -246,6 +259,15 @@ impl Store {
     }
 
     /// Runs a look at one bucket under the lock.
+    /// Has a bucket list in this order.
+    ///
+    /// # Panics
+    /// There is no such bucket.
+    pub fn list_in(&self, bucket: &str, order: Order) {
+        let set = self.with_bucket(bucket, |bucket| bucket.order = order);
+        set.expect("the bucket");
+    }
+
     pub(super) fn with_bucket<T>(
         &self,
         bucket: &str,
@@ -313,6 +335,7 @@ impl Bucket {
             uploads: BTreeMap::new(),
             notifications: None,
             keeping: Keeping::default(),
+            order: Order::default(),
         }
     }
 }
