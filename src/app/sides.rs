@@ -69,7 +69,9 @@ impl Sides<'_> {
             match entry {
                 Ok(Some(backup)) => Ok(Finding::of(&origin, &backup)),
                 Ok(None) => Ok(Finding::Missing),
-                Err(error) if not_told(&error) => Ok(Finding::Doubtful),
+                Err(error) if error.kind == Kind::Denied || not_told(&error) => {
+                    Ok(Finding::Doubtful)
+                }
                 Err(error) => Err(WorkError::Backup(error)),
             }
         });

@@ -161,7 +161,7 @@ fn counts_from_many_threads() {
 #[test]
 fn how_late_a_copy_is_counts_where_an_event_told_of_it() {
     let metrics = Metrics::new(Some("worker".to_owned()), LevelFilter::INFO);
-    metrics.lines();
+    let _ = metrics.lines();
     metrics.copied(5, 0, false);
     let lines = metrics.lines();
     assert!(

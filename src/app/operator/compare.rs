@@ -70,35 +70,34 @@ impl App {
         let mut join = Join::default();
         while !join.ended() {
             sides.fill(&mut join).await?;
-            let (mut both, mut extra) = (Vec::new(), Vec::new());
+            let (mut both, mut extra, mut missing) = (Vec::new(), Vec::new(), Vec::new());
             while let Some(told) = join.told() {
                 if !sides.rule.covers(&told.key) {
                     continue;
                 }
-                if told.finding == Finding::Extra {
-                    extra.push(told);
-                    continue;
+                match told.finding {
+                    Finding::Extra => extra.push(told),
+                    Finding::Missing => missing.push(told),
+                    _ => both.push(told),
                 }
+            }
+            // Where a listing is not in order, what it seems to lack may be there.
+            let found = missing.iter().map(|told| told.listed.clone()).collect();
+            let found = sides.found(found).await?;
+            let missing = missing.into_iter().zip(found);
+            both.extend(missing.map(|(told, finding)| Told { finding, ..told }));
+            for told in &both {
                 counted.keys += 1;
                 counted.bytes += told.size;
                 counted.copies += u64::from(told.finding != Finding::Missing);
-                if told.finding != Finding::Alike || thorough {
-                    both.push(told);
-                }
             }
-            let lacked: Vec<_> = both
-                .iter()
-                .map(|told| told.finding == Finding::Missing)
-                .collect();
+            both.retain(|told| told.finding != Finding::Alike || thorough);
+            both.sort_by(|one, other| one.key.cmp(&other.key));
             let looks = stream::iter(both).map(|told| sides.differing(told, settled));
             let differing = looks
                 .buffered(LOOKS_AT_A_TIME.get())
                 .collect::<Vec<_>>()
                 .await;
-            for (differing, _) in differing.iter().zip(lacked).filter(|(_, lacked)| *lacked) {
-                let missing = differing.as_ref().map(|differing| differing.difference);
-                counted.copies += u64::from(missing != Some(Difference::Missing));
-            }
             let alone = sides.alone(extra).await?;
             for differing in differing.into_iter().flatten().chain(alone) {
                 let removed =
@@ -121,17 +120,14 @@ impl App {
 impl Sides<'_> {
     /// In what a key of the origin differs from its backup, if it does.
     async fn differing(&self, told: Told, settled: i64) -> Option<Differing> {
-        // Where a listing is not in order, what it seems to lack may be there.
-        let lacks = async || self.backup.entry(&self.rule.backup_key(&told.key)).await;
-        let (difference, why) =
-            if told.finding == Finding::Missing && matches!(lacks().await, Ok(None)) {
-                (Difference::Missing, None)
-            } else {
-                match self.decided(&told.key).await {
-                    Ok(difference) => (difference?, None),
-                    Err(error) => (Difference::Unreadable, Some(error.to_string())),
-                }
-            };
+        let (difference, why) = if told.finding == Finding::Missing {
+            (Difference::Missing, None)
+        } else {
+            match self.decided(&told.key).await {
+                Ok(difference) => (difference?, None),
+                Err(error) => (Difference::Unreadable, Some(error.to_string())),
+            }
+        };
         Some(Differing {
             key: told.key,
             difference,
