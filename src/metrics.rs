@@ -21,7 +21,7 @@ const MILLISECONDS: &str = "Milliseconds";
 const SECONDS: &str = "Seconds";
 
 /// Every metric with its unit: README's table, the template's dashboard and alarms, and this list are one.
-pub const METRICS: [(&str, &str); 11] = [
+pub const METRICS: [(&str, &str); 12] = [
     ("deliveries", COUNT),
     ("unrecorded", COUNT),
     ("rejections", COUNT),

@@ -80,12 +80,13 @@ fn only_the_clients_name_client_types() {
 }
 
 /// From the bottom to the top: a module names only those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "domain",
     "config",
     "clients",
     "error",
     "metrics",
+    "brake",
     "resume",
     "transfer",
     "mirror",
