@@ -121,10 +121,7 @@ impl Sides<'_> {
 
 /// Whether a store says of one object that it does not tell.
 fn not_told(error: &CallError) -> bool {
-    matches!(
-        error.kind,
-        Kind::Refused | Kind::Archived | Kind::BadAnswer
-    )
+    matches!(error.kind, Kind::Refused | Kind::Archived | Kind::BadAnswer)
 }
 
 fn endless(endless: Endless) -> WorkError {
