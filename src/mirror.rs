@@ -173,12 +173,7 @@ impl Mirror<'_> {
                         done.first_held = first;
                         done.outcome = Outcome::Held;
                         done.reason = Some("so many removals at once wait for a human");
-                        if newly {
-                            self.metrics.held(1);
-                        }
-                        if abandoned {
-                            self.forget_upload(&backup_key).await;
-                        }
+                        self.metrics.held(u64::from(newly));
                         return Ok(done);
                     }
                     let round = writing.round();
