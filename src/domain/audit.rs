@@ -65,6 +65,22 @@ impl Finding {
             Self::Alike
         }
     }
+
+    /// The same of a backup that others may have changed, and kept the mark: a copy that was written since the last audit began may be
+    /// such a one, whatever its name. Before the first audit (`since` is none) only those are doubted whose names tell nothing of their
+    /// bytes. So each write is looked at once.
+    fn doubting(self, origin: &Listed, backup: &Listed, since: Option<i64>) -> Self {
+        let named = origin.etag.looks_like_md5() && backup.etag.looks_like_md5();
+        let written = match since {
+            Some(began) => backup.last_modified >= began.saturating_sub(CLOCKS_APART),
+            None => !named,
+        };
+        if self == Self::Alike && written {
+            Self::Doubtful
+        } else {
+            self
+        }
+    }
 }
 
 /// What is said of one key.
@@ -124,6 +140,8 @@ pub struct Join {
     backup: Stream,
     /// Whether all that waits is told of, whatever the next pages may have.
     draining: bool,
+    /// When the last audit began that came to its end, in seconds since 1970.
+    since: Option<i64>,
 }
 
 /// Entries that wait take at most so many bytes of keys; then they are told of without their counterpart.
@@ -214,6 +232,7 @@ impl Join {
             origin: Stream::at(cursor(), false),
             backup: Stream::at(cursor(), false),
             draining: false,
+            since: None,
         }
     }
 
@@ -224,6 +243,7 @@ impl Join {
             origin: Stream::at(origin, true),
             backup: Stream::at(backup, true),
             draining: false,
+            since: None,
         }
     }
 
@@ -283,6 +303,13 @@ impl Join {
         stream.add(page).map_err(|key| Endless { side, key })
     }
 
+    /// The same, where an audit began at this time, in seconds since 1970, that came to its end.
+    #[must_use]
+    pub fn since(mut self, began: Option<i64>) -> Self {
+        self.since = began;
+        self
+    }
+
     /// What is said of the next key; none where a page is wanted, or both have ended.
     pub fn told(&mut self) -> Option<Told> {
         let key = self.next()?.clone();
@@ -295,7 +322,9 @@ impl Join {
         let (finding, listed, changed) = match (origin, backup) {
             (Some(origin), Some(backup)) => {
                 let changed = Some(origin.last_modified);
-                (Finding::of(&origin, &backup), origin, changed)
+                let finding = Finding::of(&origin, &backup);
+                let finding = finding.doubting(&origin, &backup, self.since);
+                (finding, origin, changed)
             }
             (Some(origin), None) => {
                 let changed = Some(origin.last_modified);

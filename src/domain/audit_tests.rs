@@ -35,6 +35,26 @@ fn what_speaks_against_a_copy() {
     assert_eq!(finding(&origin(&parts, 10), 1, "x-9", 9), Finding::Doubtful);
 }
 
+#[test]
+fn a_copy_that_was_written_since_the_last_audit_is_doubted_once() {
+    let told = |since, etag: &str, time| {
+        let mut join = Join::default().since(since);
+        let of = |etag: &str, time| page(vec![listed("a", 1, etag, time)], true);
+        join.add(Side::Origin, of(etag, 10)).unwrap();
+        join.add(Side::Backup, of(etag, time)).unwrap();
+        join.told().unwrap().finding
+    };
+    let parts = format!("{MD5}-2");
+    // Before the first audit those whose names tell nothing of their bytes.
+    assert_eq!(told(None, MD5, 500), Finding::Alike);
+    assert_eq!(told(None, &parts, 500), Finding::Doubtful);
+    for etag in [MD5, &parts] {
+        assert_eq!(told(Some(500), etag, 501), Finding::Doubtful);
+        assert_eq!(told(Some(500), etag, 440), Finding::Doubtful, "clocks differ");
+        assert_eq!(told(Some(500), etag, 439), Finding::Alike);
+    }
+}
+
 fn shuffled(keys: BTreeMap<String, u64>) -> impl Strategy<Value = Vec<(String, u64)>> {
     Just(keys.into_iter().collect::<Vec<_>>()).prop_shuffle()
 }

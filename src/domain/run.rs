@@ -156,10 +156,11 @@ impl Run {
     /// Both listings, from where it has come to.
     #[must_use]
     pub fn join(&self) -> Join {
-        match &self.cursors {
+        let join = match &self.cursors {
             Some(cursors) => Join::at(cursors.clone()),
             None => Join::after(self.after.as_deref()),
-        }
+        };
+        join.since(self.last().map(|last| last.began))
     }
 
     /// Notes where both listings have come to, if they are not in order. Nothing may wait.

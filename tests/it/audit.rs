@@ -92,7 +92,15 @@ async fn finds_what_no_event_told_of() {
     expected.remove("young");
     expected.insert("foreign".to_owned(), b"nobody's".to_vec());
     assert_eq!(world.bodies("backup"), expected);
-    // Once more: nothing but what is nobody's.
+    // Copies that were written since are looked at once more, and nothing is written.
+    let (logs, puts) = (Logs::new(), world.faults.count("PutObject"));
+    world.tick().await;
+    assert_eq!(counted(&logs)["hints"], 5);
+    assert_eq!(world.faults.count("PutObject"), puts + 1, "its own record");
+    for key in ["bytes", "metadata", "missing", "size", "tampered"] {
+        world.age("backup", key, HOUR / 2);
+    }
+    // A day later: nothing but the object that is nobody's.
     let (logs, puts) = (Logs::new(), world.faults.count("PutObject"));
     world.tick().await;
     let line = counted(&logs);

@@ -1,7 +1,9 @@
 //! The only builder of an App in tests: the function's own router, with far sides in process.
 
+mod chance;
 mod logs;
 
+pub(crate) use chance::Chance;
 pub(crate) use logs::Logs;
 
 use axum::body::Body;
@@ -358,38 +360,6 @@ pub(crate) fn created(key: &str) -> Value {
 
 pub(crate) fn removed(key: &str) -> Value {
     record("s3:ObjectRemoved:Delete", key)
-}
-
-/// Numbers that look like chance, and are the same in every run (xorshift64).
-#[derive(Clone)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// Less than `limit`.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// An index of so many.
-    pub(crate) fn pick(&mut self, so_many: usize) -> usize {
-        usize::try_from(self.below(so_many as u64)).unwrap()
-    }
-
-    /// Whether something befalls that befalls so many of a thousand.
-    pub(crate) fn of_thousand(&mut self, so_many: u64) -> bool {
-        self.below(1000) < so_many
-    }
 }
 
 /// Bytes that no two offsets share.

@@ -59,6 +59,38 @@ async fn other_bytes_under_the_mark_of_a_copy_are_copied_again() {
     }
 }
 
+/// What the schedule says to the function finds them too, also where the names of both sides tell nothing of their bytes.
+#[tokio::test]
+async fn an_audit_repairs_a_copy_that_was_changed_in_the_backup() {
+    let world = World::resumable().await;
+    let audit = json!({"hookwork": "audit"});
+    let settle = |key: &str| {
+        let mut original = Object::clone(&world.store.get("origin", key).unwrap());
+        original.last_modified -= std::time::Duration::from_secs(7200);
+        world.store.put_object("origin", key, original);
+    };
+    for (key, size) in [("small", 100), ("large", 9 * MIB)] {
+        world.put(key, bytes(size));
+        settle(key);
+        assert_eq!(world.hear_of(key).await, ["copied"]);
+    }
+    for round in 0..2 {
+        world.damage("large");
+        world.damage("small");
+        if round > 0 {
+            world.respell("small", |of| of.content_type = Some("text/html".to_owned()));
+        }
+        crate::events::dispatched(world.app(), &audit).await;
+        for (key, size) in [("small", 100), ("large", 9 * MIB)] {
+            assert!(world.backup(key).unwrap() == bytes(size), "{key} {round}");
+        }
+        world.respell("small", |of| of.content_type = Some("text/html".to_owned()));
+        crate::events::dispatched(world.app(), &audit).await;
+        let copy = world.backup_object("small").unwrap();
+        assert_ne!(copy.properties.content_type.as_deref(), Some("text/html"));
+    }
+}
+
 #[tokio::test]
 async fn where_the_backup_tells_no_checksum_two_md5s_must_agree() {
     let world = World::new().await;
