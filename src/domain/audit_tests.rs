@@ -50,7 +50,11 @@ fn a_copy_that_was_written_since_the_last_audit_is_doubted_once() {
     assert_eq!(told(None, &parts, 500), Finding::Doubtful);
     for etag in [MD5, &parts] {
         assert_eq!(told(Some(500), etag, 501), Finding::Doubtful);
-        assert_eq!(told(Some(500), etag, 440), Finding::Doubtful, "clocks differ");
+        assert_eq!(
+            told(Some(500), etag, 440),
+            Finding::Doubtful,
+            "clocks differ"
+        );
         assert_eq!(told(Some(500), etag, 439), Finding::Alike);
     }
 }

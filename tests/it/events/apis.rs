@@ -231,7 +231,9 @@ async fn the_route_is_found_and_the_signed_url_is_the_one_that_was_called() {
     let world = World::with_state(|s3_url, _| {
         let mut any = json!({"kind": "generic", "verify": "none"});
         any["path"] = "/webhook".into();
-        (json!({"vk": vk(s3_url, json!({})), "any": any}), secrets())
+        let mut vk = vk(s3_url, json!({}));
+        vk["path"] = "/vk".into();
+        (json!({"vk": vk, "any": any}), secrets())
     })
     .await;
     let challenge = json!({"Type": "SubscriptionConfirmation", "Timestamp": "2019-12-26T19:29:12+03:00",

@@ -98,7 +98,7 @@ async fn the_list_has_a_row_for_whatever_came_the_newest_first() {
     assert_eq!(fields(&page), ["before", "calls", "deliveries", "searched"]);
     assert_eq!(
         (&page["before"], &page["searched"], &page["calls"]),
-        (&Value::Null, &json!(7), &json!(1))
+        (&Value::Null, &json!(7), &json!(2))
     );
     let rows = page["deliveries"].as_array().unwrap();
     let told: Vec<_> = rows

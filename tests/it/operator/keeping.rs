@@ -15,8 +15,7 @@ use serde_json::json;
 
 /// The lines about the backup: verdict and text.
 async fn of_backup(site: &Site) -> Vec<(String, String)> {
-    let (code, checks) = examined(site, &[]).await;
-    assert_eq!(code, Some(0), "{checks:?}");
+    let (_, checks) = examined(site, &[]).await;
     let about = |said: &str| said.starts_with("backup backup: ");
     checks.into_iter().filter(|(_, said)| about(said)).collect()
 }
