@@ -115,13 +115,13 @@ impl Bucket {
                     expires: expiration
                         .is_some_and(|it| it.days().is_some() || it.date().is_some()),
                     noncurrent_days: days(
-                        rule.noncurrent_version_expiration()
-                            .and_then(|it| it.noncurrent_days()),
+                        rule.noncurrent_version_expiration().and_then(
+                            aws_sdk_s3::types::NoncurrentVersionExpiration::noncurrent_days,
+                        ),
                     ),
-                    upload_days: days(
-                        rule.abort_incomplete_multipart_upload()
-                            .and_then(|it| it.days_after_initiation()),
-                    ),
+                    upload_days: days(rule.abort_incomplete_multipart_upload().and_then(
+                        aws_sdk_s3::types::AbortIncompleteMultipartUpload::days_after_initiation,
+                    )),
                 }
             })
             .collect())

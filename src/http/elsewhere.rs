@@ -67,7 +67,7 @@ pub(super) async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> 
         return refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &uri);
     }
     // Each may be a secret of somebody who left something out, or put something in.
-    let segments: Vec<_> = below.map(|segment| segment.into_owned()).collect();
+    let segments: Vec<_> = below.map(std::borrow::Cow::into_owned).collect();
     let (parts, body) = request.into_parts();
     let whole = Request::from_parts(parts.clone(), body);
     let body = Bytes::from_request(whole, &()).await;

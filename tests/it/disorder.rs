@@ -80,7 +80,12 @@ async fn an_audit_finds_what_differs_and_nothing_else() {
             world.store.keys("origin"),
             "{name}"
         );
-        // Once more: all is alike.
+        // A day later all is alike.
+        for key in world.store.keys("backup") {
+            let mut copy = Object::clone(&world.store.get("backup", &key).unwrap());
+            copy.last_modified -= Duration::from_secs(600);
+            world.store.put_object("backup", &key, copy);
+        }
         let logs = Logs::new();
         dispatched(world.app(), &json!({"hookwork": "audit"})).await;
         let line = logs.lines("audit").remove(0);

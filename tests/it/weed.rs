@@ -126,6 +126,8 @@ impl Mirrored {
         let mark = "hookwork-mark";
         let marked = metadata.remove(mark).or(tags.remove(mark)).is_some();
         assert_eq!(marked, bucket == self.backup, "{bucket}/{key}");
+        // The checksum of a copy in parts, where the origin's store tells none.
+        tags.remove("hookwork-checksum");
         Kept {
             headers,
             metadata,
@@ -315,12 +317,10 @@ async fn what_is_not_ours_is_never_deleted(at: &Mirrored) {
     put.send().await.unwrap();
     at.tell(removed("foreign"), "unchanged").await;
     assert_eq!(at.backup("foreign").await.unwrap(), "theirs");
-    // Where the origin has the key, it is overwritten, and ours from then on.
+    // Where the origin has the key it is left alone, too.
     at.put("foreign", "ours").await;
-    at.tell(created("foreign"), "copied").await;
-    assert_eq!(at.backup("foreign").await.unwrap(), "ours");
-    at.remove("foreign").await;
-    at.tell(removed("foreign"), "deleted").await;
+    at.tell(created("foreign"), "failed").await;
+    assert_eq!(at.backup("foreign").await.unwrap(), "theirs");
 }
 
 async fn a_copy_without_a_mark_is_adopted(at: &Mirrored) {
