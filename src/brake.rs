@@ -229,7 +229,11 @@ impl Brake<'_> {
                 let most = self.rule.hold.most(self.copies().await?);
                 match self.create(&place, most.to_string().into_bytes()).await? {
                     true => most,
-                    false => self.read_most(&place).await?.unwrap_or_default(),
+                    // Another worker has made it. Where it is not there even so, nothing is known: the job comes again.
+                    false => {
+                        let made = self.read_most(&place).await?;
+                        made.ok_or(WorkError::Contended(1))?
+                    }
                 }
             }
         };

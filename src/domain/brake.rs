@@ -31,6 +31,10 @@ impl Hold {
         reason = "a threshold needs no precision, and a share is not below 0"
     )]
     pub fn most(&self, copies: Option<u64>) -> u64 {
+        // A rule that lets all copies go has no brake.
+        if self.share >= 1.0 {
+            return u64::MAX;
+        }
         let Some(copies) = copies else {
             return self.count;
         };

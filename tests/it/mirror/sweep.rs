@@ -130,7 +130,8 @@ async fn swept(scenario: &[Change], fault: Fault) -> usize {
         world.settle().await;
         assert!(
             world.seen("backup") == origin,
-            "{scenario:?} {fault:?} {nth}"
+            "{scenario:?} {fault:?} {nth} {:?}",
+            world.faults.calls()
         );
     }
     unreachable!("a delivery has an end")
