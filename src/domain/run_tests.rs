@@ -119,7 +119,7 @@ proptest! {
                     if deaths.next() == Some(true) { continue 'attempt; }
                     run.wrote();
                 }
-                let Some(key) = keys.get(run.hints as usize) else { break };
+                let Some(key) = keys.get(usize::try_from(run.hints).unwrap()) else { break };
                 run.hints += 1;
                 run.waiting.push(key.clone());
                 run.sealed = run.waiting_bytes() >= most;

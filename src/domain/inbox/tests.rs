@@ -82,7 +82,7 @@ fn a_delivery_and_its_attempts_are_one_row_in_whatever_order_they_were_written()
         facts(Verdict::Accepted, 2).place(new),
         attempt(2_500, &["copied"]).place(new),
         attempt(2_400, &["failed"]).place(new),
-        facts(Verdict::Unauthentic, 0).place(old),
+        facts(Verdict::Accepted, 2).place(old),
     ];
     names.sort();
     let found = rows(names.iter().map(|place| name(place)));

@@ -80,12 +80,17 @@ impl Function {
 
 #[tokio::test]
 async fn an_encryption_that_is_demanded_is_named_on_each_write() {
-    let kms = [("BACKUP_SSE", "aws:kms"), ("BACKUP_SSE_KEY", KEY)];
-    let cases: [(&str, Option<&str>, &[(&'static str, &str)]); 4] = [
+    const KMS: [(&str, &str); 2] = [("BACKUP_SSE", "aws:kms"), ("BACKUP_SSE_KEY", KEY)];
+    type Case = (
+        &'static str,
+        Option<&'static str>,
+        &'static [(&'static str, &'static str)],
+    );
+    let cases: [Case; 4] = [
         ("AES256", None, &[("BACKUP_SSE", "AES256")]),
         ("aws:kms", None, &[("BACKUP_SSE", "aws:kms")]),
         ("aws:kms:dsse", None, &[("BACKUP_SSE", "aws:kms:dsse")]),
-        ("aws:kms", Some(KEY), &kms),
+        ("aws:kms", Some(KEY), &KMS),
     ];
     for (algorithm, key, settings) in cases {
         let function = Function::with(settings).await;

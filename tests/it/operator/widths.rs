@@ -103,7 +103,7 @@ async fn help_fits_and_breaks_no_word() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_the_commands_print_fits_and_is_whole() {
     let mut site = Site::new(json!({}), true).await;
     for number in 0..40 {
