@@ -19,7 +19,7 @@ def test_each_verdict_is_told_in_plain_words_with_what_to_do(inbox):
         (local.deliver("/hooks/intdash", "{}", status=401), "Refused: nothing proves that it came from intdash.", "its secret and the one in the function’s secrets differ"),
         (local.deliver("/hooks/vk", local.of_storage("x", bucket="not-ours"), status=403), "Refused: it tells of a project or a bucket", "add the bucket"),
         (local.deliver("/hooks/nobody", "{}", status=404), "Refused: no such source", "Compare the URL"),
-        (local.deliver("/hooks/vk", local.of_storage("told.txt", event="s3:Unheard:Of")), "Accepted, and there was nothing to do for it.", "compare the settings"),
+        (local.deliver("/hooks/vk", local.of_storage("told.txt", event="s3:ObjectAccessed:Get")), "Accepted, and there was nothing to do for it.", "compare the settings"),
         (local.deliver(path, "anything"), "Recorded by an endpoint of your own.", "Copy it as curl"),
     ]:
         inbox.go(f"/delivery/{identity}")

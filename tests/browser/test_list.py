@@ -156,7 +156,7 @@ def test_an_empty_inbox_teaches_the_first_delivery_and_its_line_works(page_alone
     page.shows("Nothing has arrived yet")
     assert page.violations() == []
     lines = page.js("return [...document.querySelectorAll('.snippet pre')].map((one) => one.textContent)")
-    assert len(lines) == 2, "one of each source"
+    assert len(lines) == 5, "one of each source"
     for line in lines:
         before = set(page.ids())
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30,
