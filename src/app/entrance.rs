@@ -22,15 +22,15 @@ impl App {
         self.recording.word()
     }
 
-    /// The sources, by name and kind.
-    pub fn kinds(&self) -> impl Iterator<Item = (&str, &'static str)> {
+    /// The sources: name, kind, and whether their deliveries must prove whose they are.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &'static str, bool)> {
         self.sources.iter().map(|(name, source)| {
             let kind = match source {
                 Source::S3(_) => "s3",
                 Source::Intdash(_) => "intdash",
                 Source::Generic(_) => "generic",
             };
-            (name.as_str(), kind)
+            (name.as_str(), kind, source.proves())
         })
     }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// So many removals are never too many for a small bucket, unless a rule's `count` says so.
-pub const FEW: u64 = 10;
+pub const FEW: u64 = 25;
 /// A longer key has no room in the name of a file, in bytes.
 const NAMED: usize = 600;
 const HOUR: i64 = 3600;
@@ -251,11 +251,11 @@ mod tests {
         let usual = Hold::default();
         for (copies, most) in [
             (None, 100),
-            (Some(0), 10),
-            (Some(1), 10),
-            (Some(12), 10),
-            (Some(20), 10),
-            (Some(30), 15),
+            (Some(0), 25),
+            (Some(1), 25),
+            (Some(30), 25),
+            (Some(50), 25),
+            (Some(60), 30),
             (Some(199), 99),
             (Some(240), 100),
             (Some(1_000), 100),
@@ -282,8 +282,8 @@ mod tests {
         for (removals, copies, keys, held) in [
             (0, 0, 0, false),
             (1, 1, 0, true),
-            (10, 12, 2, false),
-            (11, 12, 1, true),
+            (25, 30, 5, false),
+            (26, 30, 4, true),
             (150, 240, 90, true),
             (100, 240, 140, false),
             (99, 150, 51, true),

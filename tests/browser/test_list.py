@@ -135,10 +135,21 @@ def test_the_arrivals_are_drawn_by_state(inbox):
     assert len(inbox.all(".arrivals rect")) > 0
     label = inbox.find(".arrivals svg").get_attribute("aria-label")
     assert "refused" in label, label
-    assert f"Counted: all {len(inbox.ids())} deliver" in inbox.text(".arrivals")
     inbox.find('.legend [data-state="refused"]').click()
     wait("the filter", lambda: inbox.route() == "/?status=refused")
     assert inbox.find('.legend [data-state="refused"]').get_attribute("aria-pressed") == "true"
+
+
+def test_the_arrivals_say_whether_they_count_the_whole_list(inbox):
+    path, endpoint = inbox.local.endpoint("counted")
+    for number in range(49):
+        inbox.local.deliver(path, f'{{"number":{number}}}')
+    inbox.go(f"/?source=in/{endpoint}")
+    inbox.shows("Counted: all 49 deliveries of this list", ".arrivals")
+    for number in range(49, 51):
+        inbox.local.deliver(path, f'{{"number":{number}}}')
+    inbox.browser.refresh()
+    inbox.shows("Counted: the newest 50 deliveries, those that are loaded", ".arrivals")
 
 
 def test_the_same_bytes_again_are_marked_as_a_duplicate(inbox):
@@ -155,13 +166,14 @@ def test_an_empty_inbox_teaches_the_first_delivery_and_its_line_works(page_alone
     page.enter()
     page.shows("Nothing has arrived yet")
     assert page.violations() == []
-    lines = page.js("return [...document.querySelectorAll('.snippet pre')].map((one) => one.textContent)")
-    assert len(lines) == 5, "one of each source"
-    for line in lines:
+    lessons = page.js("return [...document.querySelectorAll('.snippet')].map((one) => [one.querySelector('pre').textContent, one.parentElement.querySelector('small').textContent])")
+    assert len(lessons) == 5, "one of each source"
+    for line, words in lessons:
+        refused = "it is refused" in words
         before = set(page.ids())
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30,
                               env={"PATH": "/usr/bin:/bin", "SECRET": "local-secret-of-exactly-32-chars"})
-        assert " 200 " in done.stdout.splitlines()[0], done.stdout
+        assert (" 401 " if refused else " 200 ") in done.stdout.splitlines()[0], (words, done.stdout)
         wait("the first row", lambda: set(page.ids()) - before, SOON)
     page.find(".row")
     assert "Nothing has arrived yet" not in page.text()

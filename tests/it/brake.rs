@@ -66,7 +66,7 @@ async fn decide(world: &World, removals: u64, decision: Decision) -> Result<u64,
 
 #[tokio::test]
 async fn removals_beyond_the_hold_wait_though_events_told_of_them() {
-    for (copies, told, removed) in [(240, 150, 100), (12, 12, 10), (40, 40, 20), (12, 8, 8)] {
+    for (copies, told, removed) in [(240, 150, 100), (30, 30, 25), (60, 60, 30), (20, 20, 20)] {
         let world = mirrored(json!({}), copies).await;
         let outcomes = loses(&world, &keys(told)).await;
         let name = format!("{told} of {copies}");
@@ -123,7 +123,7 @@ async fn many_workers_let_no_more_go_than_one() {
 
 #[tokio::test]
 async fn what_is_held_goes_when_a_human_says_so_and_is_proven_even_then() {
-    let world = mirrored(json!({}), 12).await;
+    let world = mirrored(json!({"hold": {"count": 10}}), 12).await;
     let outcomes = loses(&world, &keys(12)).await;
     assert_eq!(count(&outcomes, "held"), 2);
     let (waiting, number) = world.app().held_keys(&of(), 10).await.unwrap();
@@ -149,7 +149,7 @@ async fn what_is_held_goes_when_a_human_says_so_and_is_proven_even_then() {
 
 #[tokio::test]
 async fn what_fails_after_an_approval_is_told() {
-    let world = mirrored(json!({}), 12).await;
+    let world = mirrored(json!({"hold": {"count": 10}}), 12).await;
     loses(&world, &keys(12)).await;
     let denied = Fault::Status(403, "AccessDenied");
     let removals = On::every().of("DeleteObject").bucket("backup");
@@ -174,7 +174,7 @@ async fn what_fails_after_an_approval_is_told() {
 
 #[tokio::test]
 async fn what_a_human_has_refused_stays_whoever_asks() {
-    let world = mirrored(json!({}), 40).await;
+    let world = mirrored(json!({"hold": {"count": 20}}), 40).await;
     let outcomes = loses(&world, &keys(25)).await;
     assert_eq!(count(&outcomes, "held"), 5);
     assert_eq!(decide(&world, 5, Decision::Reject).await, Ok(5));
@@ -194,7 +194,7 @@ async fn what_a_human_has_refused_stays_whoever_asks() {
 
 #[tokio::test]
 async fn an_audit_counts_what_the_brake_holds_once() {
-    let world = mirrored(json!({}), 40).await;
+    let world = mirrored(json!({"hold": {"count": 20}}), 40).await;
     loses(&world, &keys(25)).await;
     // These were not told of.
     for key in &keys(40)[25..39] {

@@ -33,7 +33,7 @@ pub struct BucketRule {
 }
 
 /// Removals wait for a human where there are more of them in one hour, or in one audit, than both of these allow; of a small
-/// bucket where they are more than half of all copies and more than ten; and of an origin that lists nothing at all, always
+/// bucket where they are more than half of all copies and more than 25; and of an origin that lists nothing at all, always
 /// (`domain/brake.rs`).
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -202,11 +202,11 @@ async fn replay(State(inbox): State<Arc<Inbox>>, id: Id, parts: Parts) -> Respon
 async fn sources(State(inbox): State<Arc<Inbox>>, parts: Parts) -> Response {
     let base = base(&parts.headers, &parts.extensions);
     let secrets = inbox.app.inbox_secrets().await;
-    let sources = inbox.app.kinds().map(|(name, kind)| -> Value {
+    let sources = inbox.app.kinds().map(|(name, kind, proves)| -> Value {
         let url = base.as_ref().map(|base| format!("{base}/hooks/{name}"));
         let known = secrets.of(name);
         let url_key = known.is_some_and(|known| known.url_key.is_some());
-        json!({"name": name, "kind": kind, "url": url, "url_key": url_key})
+        json!({"name": name, "kind": kind, "url": url, "url_key": url_key, "proves": proves})
     });
     let sources: Vec<_> = sources.collect();
     let recording = inbox.app.recording_word();

@@ -132,13 +132,13 @@ async fn a_replay_does_the_work_again_or_says_why_not() {
 async fn the_sources_are_told_with_the_urls_to_register_and_no_key() {
     let desk = Desk::new().await;
     let told = desk.read("/inbox/api/sources").await;
-    let source = |name: &str, kind: &str, url_key: bool| json!({"name": name, "kind": kind, "url": format!("http://127.0.0.1:8080/hooks/{name}"), "url_key": url_key});
+    let source = |name: &str, kind: &str, url_key: bool, proves: bool| json!({"name": name, "kind": kind, "url": format!("http://127.0.0.1:8080/hooks/{name}"), "url_key": url_key, "proves": proves});
     let sources = [
-        source("hub", "generic", false),
-        source("intdash", "intdash", false),
-        source("keyed", "generic", true),
-        source("open", "generic", false),
-        source("vk", "s3", false),
+        source("hub", "generic", false, true),
+        source("intdash", "intdash", false, true),
+        source("keyed", "generic", true, false),
+        source("open", "generic", false, false),
+        source("vk", "s3", false, false),
     ];
     assert_eq!(told, json!({"recording": "all", "sources": sources}));
     let request =

@@ -129,10 +129,14 @@ mod tests {
     fn a_command_goes_on_after_a_backslash_and_no_word_is_broken() {
         assert_eq!(command(&["a", "b"], 80), "   a b");
         assert_eq!(
-            command(&["aaaa", "bbbb", "cc"], 12),
-            "   aaaa \\\n    bbbb \\\n    cc"
+            command(&["aaaa", "bbbb", "cccc"], 12),
+            "   aaaa \\\n    bbbb \\\n    cccc"
         );
         assert_eq!(command(&["aaaa", "bbbb"], 12), "   aaaa bbbb");
+        assert_eq!(
+            command(&["aaaa", "bbbb", "cc"], 12),
+            "   aaaa \\\n    bbbb cc"
+        );
         let long = "x".repeat(20);
         assert_eq!(command(&[&long], 12), format!("   {long}"));
     }

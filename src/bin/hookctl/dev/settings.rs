@@ -36,8 +36,6 @@ impl Settings<'_> {
                 "kind": "s3", "flavor": "vk", "endpoint": self.s3_url, "region": REGION,
                 "buckets": {format!("{PROJECT}/{ORIGIN}"): {
                     "notify": self.notify,
-                    // Whoever tries things removes all of them again: nothing waits for a human here.
-                    "hold": {"count": 1_000_000, "share": 1.0},
                 }}, "url": self.vk_url,
             },
             "intdash": {"kind": "intdash", "url": self.intdash_url},
