@@ -169,7 +169,7 @@ def test_an_empty_inbox_teaches_the_first_delivery_and_its_line_works(page_alone
     lessons = page.js("return [...document.querySelectorAll('.snippet')].map((one) => [one.querySelector('pre').textContent, one.parentElement.querySelector('small').textContent])")
     assert len(lessons) == 5, "one of each source"
     for line, words in lessons:
-        refused = "it is refused" in words
+        refused = "so it is refused" in words
         before = set(page.ids())
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30,
                               env={"PATH": "/usr/bin:/bin", "SECRET": "local-secret-of-exactly-32-chars"})
