@@ -62,8 +62,13 @@ struct Shape<'a> {
 enum Told {
     /// `{"hookwork":"audit"}`
     Audit,
-    /// `{"hookwork":"release","source":"vk","bucket":"mcs1/b"}`
-    Release { source: String, bucket: String },
+    /// `{"hookwork":"release","source":"vk","bucket":"mcs1/b","removals":120}`
+    Release {
+        source: String,
+        bucket: String,
+        /// How many were shown to who says this; without it, however many there are.
+        removals: Option<u64>,
+    },
     /// `{"hookwork":"replay","delivery":"0197…"}`
     Replay { delivery: Uuid },
     /// `{"hookwork":"redrive"}`
@@ -141,10 +146,14 @@ async fn answered(
             let count = app.return_letters(all_its_time()).await?;
             Ok(Response::Told { count })
         }
-        Invocation::Told(Told::Release { source, bucket }) => {
+        Invocation::Told(Told::Release {
+            source,
+            bucket,
+            removals,
+        }) => {
             let origin = bucket;
             let of = OriginRef { source, origin };
-            let count = app.release(&of, trace, all_its_time()).await?;
+            let count = app.release(&of, removals, trace, all_its_time()).await?;
             Ok(Response::Told { count })
         }
         Invocation::Told(Told::Replay { delivery }) => {

@@ -2,7 +2,7 @@
 //! difference is a hint to the mirror, and many removals at once wait for a human.
 
 use super::App;
-use super::held::{held_page, is_held, one_by_one};
+use super::held::{Refusal, held_page, is_held, one_by_one};
 use super::removals::{Hints, Kept, file_bytes, keep, note};
 use super::sides::{Sides, Whose};
 use crate::brake::run_of;
@@ -66,37 +66,40 @@ impl App {
         audit.slice().await
     }
 
-    /// A human has decided: the removals that the last audit of this origin bucket held are hints like any other.
+    /// A human has decided: the removals that are held of this origin bucket are hints like any other. `shown` is how many the human
+    /// has seen.
     ///
     /// # Errors
-    /// A sentence.
+    /// Not so many are held; something failed.
     pub async fn release(
         self: &Arc<Self>,
         of: &OriginRef,
+        shown: Option<u64>,
         trace: Option<Trace>,
         deadline: Instant,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, Refusal> {
         let cause = Cause::new(DeliveryId::of_ours(Uuid::now_v7()), trace);
-        let hints = self.hints(of, &cause, deadline);
-        let hints = hints.map_err(|error| error.to_string())?;
-        let held = one_by_one(hints.state, of).await;
-        let held = held.map_err(|error| error.to_string())?.count;
-        let found = run_of(hints.state, of).await;
-        let run = match found.map_err(|error| error.to_string())? {
+        let hints = self.hints(of, &cause, deadline)?;
+        let held = one_by_one(hints.state, of).await?.count;
+        let run = match run_of(hints.state, of).await? {
             // What an audit did not hold is none of a human's.
             Some((run, _)) if run.ended => Some(run).filter(|run| run.held != Some(false)),
             _ if held > 0 => None,
             Some(_) => {
-                return Err("an audit of this bucket is under way: what it finds will be held again, or removed".to_owned());
+                let why = "an audit of this bucket is under way: what it finds will be held again, or removed";
+                return Err(Refusal::Failed(why.to_owned()));
             }
-            None => return Err("there was no audit of this bucket".to_owned()),
+            None => {
+                return Err(Refusal::Failed(
+                    "there was no audit of this bucket".to_owned(),
+                ));
+            }
         };
-        let removed = hints.approved(run.as_ref(), held).await;
-        let (removals, failed) = removed.map_err(|error| error.to_string())?;
+        let (removals, failed) = hints.approved(run.as_ref(), held, shown).await?;
         if failed > 0 {
-            return Err(format!(
+            return Err(Refusal::Failed(format!(
                 "{failed} of {removals} removals failed, the log says why: release them once more"
-            ));
+            )));
         }
         tracing::warn!(delivery.id = %cause.delivery, trace = cause.trace_id(), source = of.source, object.bucket = of.origin, removals, "held removals are released");
         Ok(removals)

@@ -18,6 +18,38 @@ use crate::error::WorkError;
 use crate::mirror::Mirrored;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use thiserror::Error;
+
+/// Why nothing was shown, or done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no such origin bucket.
+    #[error("there is no origin bucket {0}")]
+    Unknown(String),
+    /// What is held is not what was shown.
+    #[error("{0}")]
+    Changed(String),
+    /// Something failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<WorkError> for Refusal {
+    fn from(error: WorkError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Refusal {
+    /// What was shown may be held no longer, or more than that.
+    pub(super) fn unless_shown(shown: u64, held: u64) -> Result<(), Self> {
+        if shown == held {
+            return Ok(());
+        }
+        let why = format!("{held} removals are held, and {shown} were shown: look at them first");
+        Err(Self::Changed(why))
+    }
+}
 
 /// Removals that the brake holds one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -220,15 +252,22 @@ impl Hints<'_> {
 
     /// Has the mirror remove what a human has approved: of an audit that is through, and of what is held one by one. Returns of
     /// how many keys, and of how many of them it failed.
+    ///
+    /// # Errors
+    /// Not so many are held as were `shown`, if it is known how many were; the state bucket did not answer.
     pub(super) async fn approved(
         &self,
         run: Option<&Run>,
         held: u64,
-    ) -> Result<(u64, usize), WorkError> {
+        shown: Option<u64>,
+    ) -> Result<(u64, usize), Refusal> {
         let mut removals = held;
         if let Some(run) = run {
             let files = files_of(self.state, self.of, run).await?;
             removals += files.iter().map(|file| file.count).sum::<u64>();
+        }
+        if let Some(shown) = shown {
+            Refusal::unless_shown(shown, removals)?;
         }
         let decided = Decided {
             id: self.cause.delivery.0,

@@ -3,7 +3,8 @@
 mod list;
 mod mirror;
 
-pub use mirror::{Decision, Held, MirrorState, OriginState, Refusal, Seen};
+pub use super::held::Refusal;
+pub use mirror::{Decision, Held, MirrorState, OriginState, Seen};
 
 use super::App;
 use crate::clients::bucket::Bucket;

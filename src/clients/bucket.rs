@@ -22,6 +22,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// How long a small object's write may take.
@@ -36,6 +38,8 @@ pub struct Bucket {
     pub(super) name: String,
     /// How what is written is to be encrypted, where the bucket does not decide on it alone.
     pub(super) encryption: Option<Encryption>,
+    /// Whether it was asked for the checksum of an object and kept none.
+    pub(super) keeps_no_checksum: Arc<AtomicBool>,
 }
 
 impl Bucket {
@@ -44,6 +48,7 @@ impl Bucket {
             client,
             name: name.to_owned(),
             encryption: None,
+            keeps_no_checksum: Arc::default(),
         }
     }
 
@@ -72,35 +77,35 @@ impl Bucket {
     /// # Errors
     /// The store refused or did not answer.
     pub async fn backup_state(&self, key: &str) -> Result<BackupState, CallError> {
-        let answer = match self
-            .client
-            .head_object()
-            .bucket(&self.name)
-            .key(sayable(key))
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await
-        {
-            Ok(answer) => answer,
-            Err(e) => {
-                let error = CallError::of("HeadObject", &self.place(key), &e);
-                // Nothing is removed because of this 404, so it needs no proof; a missing bucket refuses the write.
-                return if matches!(error.kind, Kind::NotFound | Kind::NoSuchKey) {
-                    Ok(BackupState::Absent)
-                } else {
-                    Err(error)
-                };
-            }
+        let Some(mut copy) = self.head(key).await? else {
+            return Ok(BackupState::Absent);
         };
-        let seen = seen_by_head(&answer)
-            .ok_or_else(|| self.bad_answer("HeadObject", key, "no ETag or no Content-Length"))?;
-        let mut copy = seen;
         // The mark may be in a tag; so is the seal of a copy that went over in parts.
         let mark = copy.mark();
         if mark.is_none_or(|mark| mark.bytes == MarkedBytes::Sealed) {
             self.read_tags(key, &mut copy).await?;
         }
         Ok(BackupState::Present(copy))
+    }
+
+    /// An object of the backup without its tags; none where there is none.
+    ///
+    /// # Errors
+    /// The store refused or did not answer.
+    pub async fn head(&self, key: &str) -> Result<Option<BackupObject>, CallError> {
+        let head = self.client.head_object().bucket(&self.name);
+        let head = head.key(sayable(key)).checksum_mode(ChecksumMode::Enabled);
+        match head.send().await {
+            Ok(answer) => seen_by_head(&answer)
+                .map(Some)
+                .ok_or_else(|| self.bad_answer("HeadObject", key, "no ETag or no Content-Length")),
+            Err(error) => {
+                let error = CallError::of("HeadObject", &self.place(key), &error);
+                // Nothing is removed because of this 404, so it needs no proof; a missing bucket refuses the write.
+                let absent = matches!(error.kind, Kind::NotFound | Kind::NoSuchKey);
+                if absent { Ok(None) } else { Err(error) }
+            }
+        }
     }
 
     /// Adds the tags to an object of the backup; a store that has none leaves it as it is.

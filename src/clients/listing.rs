@@ -164,15 +164,14 @@ impl Bucket {
         Ok((!listed().any(|listed| listed == key)).then_some(NotListed(())))
     }
 
-    /// The uploads of this key that were opened before `then`.
+    /// The open uploads of this key, and when each was begun, where the store says so.
     ///
     /// # Errors
     /// The store refused or did not answer.
-    pub async fn uploads_before(
+    pub async fn open_uploads(
         &self,
         key: &str,
-        then: SystemTime,
-    ) -> Result<Vec<Upload>, CallError> {
+    ) -> Result<Vec<(Upload, Option<SystemTime>)>, CallError> {
         let list = self
             .client
             .list_multipart_uploads()
@@ -185,18 +184,16 @@ impl Bucket {
             .await
             .map_err(|e| CallError::of("ListMultipartUploads", &self.place(key), &e))?;
         let encoded = answer.encoding_type().is_some();
-        let old = answer.uploads().iter().filter(|upload| {
-            let initiated = upload
-                .initiated()
-                .and_then(|time| SystemTime::try_from(*time).ok());
-            initiated.is_some_and(|initiated| initiated < then)
-                && upload
-                    .key()
-                    .is_some_and(|listed| readings(listed, encoded).any(|listed| listed == key))
+        let of_key = answer.uploads().iter().filter(|upload| {
+            let listed = upload.key();
+            listed.is_some_and(|listed| readings(listed, encoded).any(|listed| listed == key))
         });
-        Ok(old
-            .filter_map(|upload| Some(self.upload(key, upload.upload_id()?)))
-            .collect())
+        let open = of_key.filter_map(|upload| {
+            let begun = upload.initiated();
+            let begun = begun.and_then(|time| SystemTime::try_from(*time).ok());
+            Some((self.upload(key, upload.upload_id()?), begun))
+        });
+        Ok(open.collect())
     }
 }
 

@@ -12,6 +12,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::types::ChecksumMode;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 /// How often an object is looked at that changes while its tags are read.
 const LOOKS: u32 = 4;
@@ -197,6 +198,12 @@ impl Bucket {
         ))
     }
 
+    /// Whether a store that was asked before kept no checksum of an object: it is not worth a call to ask of another one.
+    #[must_use]
+    pub fn keeps_no_checksum(&self) -> bool {
+        self.keeps_no_checksum.load(Ordering::Relaxed)
+    }
+
     /// The CRC64NVME that the store keeps of all bytes of this generation of an object; none where it keeps none, or does not say.
     pub async fn told_checksum(&self, key: &str, etag: &ETag) -> Option<Crc64> {
         let head = self.client.head_object().bucket(&self.name);
@@ -205,6 +212,8 @@ impl Bucket {
             .if_match(etag.quoted())
             .checksum_mode(ChecksumMode::Enabled);
         let told = seen_by_head(&head.send().await.ok()?)?;
+        self.keeps_no_checksum
+            .store(told.checksum.is_none(), Ordering::Relaxed);
         told.checksum.filter(|_| told.etag == *etag)
     }
 

@@ -116,7 +116,7 @@ impl Notice {
         let text = format!(
             "The audit of {source}/{bucket} found {removals} of {copies} copies whose original the origin does not list any more; it lists {keys} keys.\n\
              Nothing was removed. If this is right, invoke the function that works (the output WorkerName) with\n\
-             {{\"hookwork\":\"release\",\"source\":\"{source}\",\"bucket\":\"{bucket}\"}}; if it is not, there is nothing to do.\n",
+             {{\"hookwork\":\"release\",\"source\":\"{source}\",\"bucket\":\"{bucket}\",\"removals\":{removals}}}; if it is not, there is nothing to do.\n",
         );
         Self {
             subject: format!("Held: {removals} removals of {source}/{bucket}"),

@@ -45,10 +45,7 @@ impl Transfer<'_> {
         let out_of_time = || Stop::Failed(WorkError::OutOfTime("the parts are on their way"));
         let opened = async {
             self.limits.lock.ask(self.backup).await;
-            // An upload is opened before its bytes have passed: the mark says what they are where the origin knows.
-            let told = self.origin.told_checksum(self.key, &self.state.etag).await;
-            let bytes = told.map_or(MarkedBytes::Sealed, MarkedBytes::Checksum);
-            self.passage(bytes).await
+            self.passage().await
         };
         let passage = timeout_at(self.deadline, opened)
             .await
@@ -67,11 +64,35 @@ impl Transfer<'_> {
         }
     }
 
+    /// What the mark says of the bytes, since an upload is opened before they have passed: their checksum where the origin knows it.
+    async fn bytes(&self) -> MarkedBytes {
+        let told = self.origin.told_checksum(self.key, &self.state.etag).await;
+        told.map_or(MarkedBytes::Sealed, MarkedBytes::Checksum)
+    }
+
     /// Goes on with the upload of this very state that an earlier worker left or another one carries; or opens one.
-    async fn passage(&self, bytes: MarkedBytes) -> Result<Passage<'_>, Stop> {
+    async fn passage(&self) -> Result<Passage<'_>, Stop> {
         let mut shelf = self
             .ledgers
             .map(|state| Shelf::new(state, self.backup, self.backup_key));
+        let open = self.backup.open_uploads(self.backup_key).await;
+        let open = open.inspect_err(|error| {
+            tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "open uploads cannot be listed");
+        });
+        // Without an open upload there is hardly a ledger, so that none is read: none can be laid down where there is one. Whoever
+        // goes on with an upload asks the origin whatever is known of it, so that all of them come to the same mark.
+        if open.as_ref().is_ok_and(Vec::is_empty) {
+            let bytes = if self.origin.keeps_no_checksum() {
+                MarkedBytes::Sealed
+            } else {
+                self.bytes().await
+            };
+            match self.new_passage(shelf.as_ref(), bytes).await {
+                Err(Stop::StartOver(_)) if shelf.is_some() => {}
+                begun => return begun,
+            }
+        }
+        let bytes = self.bytes().await;
         let found = match &shelf {
             Some(known) => known.read().await.unwrap_or_else(|error| {
                 tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "no ledger can be read: this copy could not be resumed");
@@ -131,6 +152,10 @@ impl Transfer<'_> {
                 }
             }
         }
+        // Only where it is known that no ledger names one of them.
+        if self.ledgers.is_none() || shelf.is_some() {
+            self.drop_orphans(&open.unwrap_or_default()).await;
+        }
         self.new_passage(shelf.as_ref(), bytes).await
     }
 
@@ -145,10 +170,6 @@ impl Transfer<'_> {
                 self.state.size
             )))
         })?;
-        // Only where it is known that no ledger names one of them.
-        if self.ledgers.is_none() || shelf.is_some() {
-            self.drop_orphans().await;
-        }
         let mut fitted = self.fitted(bytes);
         let upload = loop {
             let begun = self.backup.begin(self.backup_key, &fitted.properties);
@@ -194,16 +215,11 @@ impl Transfer<'_> {
     }
 
     /// Drops what workers left behind that died before they had noted their upload anywhere.
-    async fn drop_orphans(&self) {
+    async fn drop_orphans(&self, open: &[(Upload, Option<SystemTime>)]) {
         let then = SystemTime::now() - ORPHANED_AFTER;
-        match self.backup.uploads_before(self.backup_key, then).await {
-            Ok(orphans) => {
-                for orphan in &orphans {
-                    self.drop_upload(orphan).await;
-                }
-            }
-            Err(error) => {
-                tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "open uploads cannot be listed");
+        for (upload, begun) in open {
+            if begun.is_some_and(|begun| begun < then) {
+                self.drop_upload(upload).await;
             }
         }
     }

@@ -5,7 +5,6 @@ use crate::clients::error::Kind;
 use crate::clients::upload::Completed;
 use crate::domain::fit::Fitted;
 use crate::domain::mark::{MarkedBytes, Seal};
-use crate::domain::reconcile::BackupState;
 use crate::error::{Stop, WorkError};
 
 impl Transfer<'_> {
@@ -43,15 +42,13 @@ impl Transfer<'_> {
             Ok(()) if version.is_some() => Ok(left_out),
             // Without versions the tags may have met an object that somebody put there meanwhile.
             Ok(()) => {
-                let now = self.backup.backup_state(self.backup_key).await;
-                match now.map_err(|error| Stop::Failed(WorkError::Backup(error)))? {
-                    BackupState::Present(copy) if Some(&copy.etag) == done.etag.as_ref() => {
-                        Ok(left_out)
-                    }
-                    _ => Err(Stop::StartOver(
-                        "the copy was replaced meanwhile".to_owned(),
-                    )),
+                let now = self.backup.head(self.backup_key).await;
+                let now = now.map_err(|error| Stop::Failed(WorkError::Backup(error)))?;
+                if now.map(|copy| copy.etag) != done.etag {
+                    let why = "the copy was replaced meanwhile".to_owned();
+                    return Err(Stop::StartOver(why));
                 }
+                Ok(left_out)
             }
             Err(error) if error.kind == Kind::Refused => {
                 tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "the backup keeps no tags: a change of this copy's bytes shows in its length alone");

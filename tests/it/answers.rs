@@ -163,9 +163,7 @@ async fn read(aws: &Aws, seed: &[u8]) {
     let _ = bucket.not_listed(key).await;
     let _ = bucket.backup_state(key).await;
     let _ = bucket.tags(key).await;
-    let _ = bucket
-        .uploads_before(key, std::time::SystemTime::now())
-        .await;
+    let _ = bucket.open_uploads(key).await;
     let _ = bucket.rewrite(key, &etag, &Properties::default()).await;
     let _ = bucket.read_up_to(key, 100).await;
     if let Ok(upload) = bucket.begin(key, &Properties::default()).await {

@@ -149,9 +149,20 @@ async fn an_origin_that_suddenly_lists_nothing_removes_nothing() {
     assert!(notices[0].message.contains("2 of 2 copies"), "{notices:?}");
     // A human says that it is right; the one that is there again stays even so.
     world.put("b", "again");
-    let release = json!({"hookwork": "release", "source": "vk", "bucket": "mcs1/origin"});
+    let mut release = json!({"hookwork": "release", "source": "vk", "bucket": "mcs1/origin"});
+    assert!(
+        notices[0].message.contains(",\"removals\":2}"),
+        "{notices:?}"
+    );
+    for other in [1, 3] {
+        release["removals"] = json!(other);
+        let refused = crate::events::refused(world.app(), &release).await;
+        assert!(refused.contains("2 removals are held"), "{refused}");
+    }
+    release["removals"] = json!(2);
     assert_eq!(dispatched(world.app(), &release).await, json!({"count": 2}));
     assert_eq!(world.bodies("backup"), world.bodies("origin"));
+    release.as_object_mut().unwrap().remove("removals");
     assert_eq!(dispatched(world.app(), &release).await, json!({"count": 0}));
     let unknown = json!({"hookwork": "release", "source": "vk", "bucket": "other"});
     let refused = crate::events::refused(world.app(), &unknown).await;

@@ -124,7 +124,7 @@ async fn calls(url: &str) -> Vec<(&'static str, CallError)> {
         bucket.page("", None),
         bucket.not_listed(key),
         bucket.tags(key),
-        bucket.uploads_before(key, std::time::SystemTime::now()),
+        bucket.open_uploads(key),
     );
     let (begin, listed, rewrite, completed) = tokio::join!(
         bucket.begin(key, &properties),

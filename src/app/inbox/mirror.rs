@@ -3,7 +3,7 @@
 
 use super::super::App;
 use super::super::audit::now;
-use super::super::held::{decided, held_page, note_decision, one_by_one};
+use super::super::held::{Refusal, decided, held_page, note_decision, one_by_one};
 use super::super::removals::{Noted, drop_file, each_page, files_of, keys_of};
 use crate::brake::run_of;
 use crate::clients::bucket::Bucket;
@@ -19,7 +19,6 @@ use crate::domain::trace::Trace;
 use crate::error::WorkError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use thiserror::Error;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -63,26 +62,6 @@ pub struct Seen {
     pub run: Uuid,
     /// How many removals were shown.
     pub removals: u64,
-}
-
-/// Why nothing was shown, or done.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// There is no such origin bucket.
-    #[error("there is no origin bucket {0}")]
-    Unknown(String),
-    /// What is held is not what was shown.
-    #[error("{0}")]
-    Changed(String),
-    /// Something failed.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<WorkError> for Refusal {
-    fn from(error: WorkError) -> Self {
-        Self::Failed(error.to_string())
-    }
 }
 
 /// How the mirror stands.
@@ -215,15 +194,9 @@ impl App {
         if held.run != seen.run {
             return changed("another audit has held others since: look at these first".to_owned());
         }
-        if held.removals != seen.removals {
-            return changed(format!(
-                "{} removals are held, and {} were shown: look at them first",
-                held.removals, seen.removals
-            ));
-        }
+        Refusal::unless_shown(seen.removals, held.removals)?;
         if decision == Decision::Approve {
-            let released = self.release(of, trace, deadline).await;
-            return released.map_err(Refusal::Failed);
+            return self.release(of, Some(seen.removals), trace, deadline).await;
         }
         let state = self.inbox().map_err(Refusal::Failed)?;
         for file in &held.files {

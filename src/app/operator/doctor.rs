@@ -4,7 +4,7 @@
 use super::super::App;
 use super::advice::{advice, is_no_call};
 use super::keeping::keeping;
-use super::probe::{reads, writes};
+use super::probe::{apart, reads, writes};
 use crate::clients::bucket::Bucket;
 use crate::clients::error::{CallError, Kind};
 use crate::clients::queue::Depth;
@@ -261,6 +261,9 @@ impl App {
                 }
                 if let Some(prefix) = probe {
                     writes(&what, &bucket, prefix, true, tell).await;
+                }
+                if let (0, Some(prefix), Some(backup)) = (number, probe, &self.backup) {
+                    apart(&what, &bucket, backup, prefix, tell).await;
                 }
             }
         }

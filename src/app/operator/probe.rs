@@ -323,3 +323,37 @@ pub(super) async fn writes(
         )),
     }
 }
+
+/// Puts a probe into the backup, looks for it at the origin, and removes it again: one bucket may have two names, which no setting
+/// shows.
+pub(super) async fn apart(
+    what: &str,
+    origin: &Bucket,
+    backup: &Bucket,
+    prefix: &str,
+    tell: Tell<'_>,
+) {
+    let what = format!("{what}: backup");
+    let key = format!("{prefix}{}", Uuid::now_v7());
+    let bytes = vec![Bytes::from_static(b"hookctl doctor was here")];
+    let checksum = Crc64::of(&bytes);
+    let absent = Condition::Absent;
+    let properties = Properties::default();
+    let put = backup.put(&key, bytes, &properties, &absent, checksum);
+    // The checks of the backup tell why not.
+    let Ok(Some(etag)) = put.await else { return };
+    let seen = origin.look(&key, 1).await;
+    if let Err(error) = backup.delete(&key, &etag).await {
+        let advice = format!("s3:DeleteObject is needed; remove the probe by hand: {key}");
+        tell(Check::failed(&what, &error, &advice));
+    }
+    tell(match seen {
+        Ok(Sight::Missing(_)) => Check::pass(what, "what is put into the backup is not there"),
+        Ok(Sight::Present(..)) => Check::fail(
+            what,
+            "what is put into the backup is there, too: both are one bucket, or the backup is replicated into it",
+            "each copy would be mirrored once more: name another BACKUP_BUCKET, or end the replication",
+        ),
+        Err(error) => Check::failed(what, &error, "the origin's keys must be allowed to read"),
+    });
+}

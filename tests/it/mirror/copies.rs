@@ -266,3 +266,48 @@ fn a_bucket_is_not_its_own_backup() {
     }
     assert_eq!(problems("https://s3.amazonaws.com", "another"), "");
 }
+
+/// What a copy in parts says of its bytes takes the place of a read of the ledger that is not there: the origin's word, or a tag where
+/// it has none, and without versions another look.
+#[tokio::test]
+async fn the_checksum_of_a_large_copy_takes_no_call_more() {
+    let usual = [
+        "GetObject origin",
+        "GetObject origin",
+        "GetObject origin",
+        "HeadObject backup",
+        "ListMultipartUploads backup",
+        "CreateMultipartUpload backup",
+        "UploadPart backup",
+        "UploadPart backup",
+        "CompleteMultipartUpload backup",
+        "PutObject state",
+        "PutObject state",
+        "PutObject state",
+        "DeleteObject state",
+    ];
+    for (told, more) in [
+        (true, &["HeadObject origin"][..]),
+        (false, &["PutObjectTagging backup", "HeadObject backup"]),
+    ] {
+        let world = World::resumable().await;
+        if !told {
+            world.tells_no_checksum("origin");
+        }
+        // That the origin tells none is found out once.
+        world.put("first", bytes(9 * MIB));
+        assert_eq!(world.hear_of("first").await, ["copied"]);
+        world.put("large", bytes(9 * MIB));
+        let before = world.faults.calls().len();
+        assert_eq!(world.hear_of("large").await, ["copied"]);
+        let calls = world.faults.calls();
+        let calls = calls[before..].iter();
+        let mut calls: Vec<_> = calls
+            .map(|call| format!("{} {}", call.operation, call.bucket))
+            .collect();
+        let mut expected: Vec<_> = usual.iter().chain(more).copied().collect();
+        calls.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(calls, expected, "{told}");
+    }
+}

@@ -369,7 +369,7 @@ async fn a_state_bucket_that_cannot_be_read_while_others_write_is_not_waited_for
     let world = World::resumable().await;
     world.put("giant", bytes(GIANT));
     let hangs = Fault::Delay(Duration::from_secs(600));
-    let reads = On::nth(2).of("GetObject").bucket("state");
+    let reads = On::nth(1).of("GetObject").bucket("state");
     world.faults.inject(reads, hangs);
     for nth in 2..=20 {
         let conflict = Fault::Status(412, "PreconditionFailed");

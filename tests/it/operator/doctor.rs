@@ -74,6 +74,7 @@ async fn passes_where_all_is_well() {
         "its ETag is its MD5",
         "404 NoSuchKey",
         "odd spellings",
+        "origin vk/mcs1/origin: backup: what is put into the backup is not there",
         "backup backup: writes: a probe was put and removed",
         "state state: lists",
         "queue: 0 jobs wait",
@@ -245,6 +246,23 @@ async fn names_settings_secrets_and_a_store_that_ignores_conditions() {
                 .any(|said| said.contains("If-None-Match: * is ignored")),
         "{checks:?}"
     );
+}
+
+#[tokio::test]
+async fn finds_an_origin_that_is_the_backup_under_another_name() {
+    let mut site = complete().await;
+    let endpoint = site.variables["AWS_ENDPOINT_URL_S3"].replace("127.0.0.1", "localhost");
+    let source = json!({"kind": "s3", "flavor": "vk", "endpoint": endpoint, "region": "us-east-1", "buckets": {"mcs1/backup": {"prefix": "copies/"}}});
+    site.set("SOURCES", &json!({"vk": source}).to_string());
+    let (code, checks) = examined(&site, &["--write"]).await;
+    let failed = failures(&checks);
+    assert!(
+        failed.len() == 1 && failed[0].contains("origin vk/mcs1/backup: backup: "),
+        "{failed:?}"
+    );
+    assert!(failed[0].contains("both are one bucket"), "{failed:?}");
+    assert_eq!(code, Some(1));
+    assert_eq!(site.store.keys("backup"), [""; 0], "the probe is gone");
 }
 
 #[tokio::test]
