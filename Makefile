@@ -55,7 +55,8 @@ proof: ## Walk through every interleaving of a reconcile: states, properties, ea
 # Built by SAM, unoptimised and by the compiler's own linker, since `make e2e` is what runs the function as Lambda gets it; and in a
 # folder of its own, where no `sam deploy` finds it.
 check: fmt lint doc deny template ## Format, lints, docs, licences, template, a build by SAM, all tests, the page in a browser
-	SAM_BUILD_MODE=debug CARGO_LAMBDA_COMPILER=cargo sam build --build-dir .aws-sam/check --parameter-overrides Architecture=x86_64
+	CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=none SAM_BUILD_MODE=debug CARGO_LAMBDA_COMPILER=cargo \
+	  sam build --build-dir .aws-sam/check --parameter-overrides Architecture=x86_64
 	$(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory browser-test
 
