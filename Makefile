@@ -217,7 +217,7 @@ soak: $(VENV) ## The long runs: kills, faults, a storm of deliveries, a million 
 	KILLS=300 CASES=1000 cargo test --features dev --test it -- --nocapture --test-threads 1 kills:: mirror::sweep::
 	DELIVERIES=10000 FAULTY=100 AUDIT_KEYS=1000000 FUNCTION=$(abspath $(TARGET))/release/hookwork \
 	  cargo test --features dev --test it -- --nocapture --test-threads 1 chain::storm:: chain::drift::
-	LOCKED_OBJECTS=1000 LOCKED_LARGEST_MIB=200 LOCKED_KILLS=10 FUNCTION=$(abspath $(TARGET))/release/hookwork \
+	LOCKED_OBJECTS=1000 LOCKED_LARGEST_MIB=200 LOCKED_KILLS=14 FUNCTION=$(abspath $(TARGET))/release/hookwork \
 	  cargo test --features dev --test it -- --nocapture retained::
 	POINTS=10000000 cargo test --features dev --test it -- --nocapture summary::million::
 	.venv/bin/python bench/giant.py $(TARGET)/release/hookwork

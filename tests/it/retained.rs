@@ -91,7 +91,7 @@ async fn copied(objects: usize, largest: usize, kills: usize, memory: usize) -> 
         loop {
             let wanted = kills * (first + AT_A_TIME).min(objects) / objects;
             let dies = (killed < wanted.max(1) && killed < kills && volume > 0)
-                .then(|| Duration::from_millis(50 + chance.below(1500)));
+                .then(|| Duration::from_millis(20 + chance.below(20 + (volume / MIB) as u64 * 6)));
             let answer = tokio::task::block_in_place(|| function.invoke_dying(&event, dies));
             peak = peak.max(function.peak_memory());
             attempts += 1;
