@@ -124,7 +124,7 @@ def mutate(files, features):
     """The numbers of these files' mutants, and those that are left."""
     shutil.rmtree(PACKAGE / "mutants.out", ignore_errors=True)
     # In place, so that what is built stays built: the package is a copy.
-    command = ["cargo", "mutants", "--in-place", "--jobs", "1", "--timeout", "120", "--minimum-test-timeout", "60", "--colors", "never", "--no-times"]
+    command = ["cargo", "mutants", "--in-place", "--timeout", "120", "--minimum-test-timeout", "60", "--colors", "never", "--no-times"]
     for file in files:
         command += ["--file", file]
     # A test that fails writes its case beside the source.

@@ -99,10 +99,12 @@ impl Brake<'_> {
         let known = self.state.page(&format!("{folder}{name}."), None).await;
         let (known, _) = known.map_err(WorkError::State)?;
         let is = |ending: &str| known.iter().any(|file| ending[1..] == file.key);
+        let told = format!("{}told", brake::hour(&self.of.id(), self.now));
         if is(HELD) {
+            let first = self.told(&told, key).await?;
             return Ok(Brakes::Held {
                 newly: false,
-                first: None,
+                first,
             });
         }
         let slots = match is(KEPT) {
@@ -114,12 +116,26 @@ impl Brake<'_> {
         };
         let json = serde_json::to_vec(key).expect("a string");
         let newly = self.create(&format!("{folder}{name}{HELD}"), json).await?;
-        let told = format!("{}told", brake::hour(&self.of.id(), self.now));
         let first = match slots {
-            Some(slots) if self.create(&told, b"1".to_vec()).await? => Some(slots),
-            _ => None,
+            Some(slots) => {
+                let by = format!("{slots} {}", brake::owner(key));
+                self.create(&told, by.into_bytes()).await?;
+                self.told(&told, key).await?
+            }
+            None => None,
         };
         Ok(Brakes::Held { newly, first })
+    }
+
+    /// How many were let go in this hour, where it is this key of which subscribers are told: once more where its job comes again,
+    /// since the notice may have failed.
+    async fn told(&self, place: &str, key: &str) -> Result<Option<u64>, WorkError> {
+        let found = self.state.read_file(place).await;
+        let found = found.map_err(WorkError::State)?;
+        let text = found.and_then(|(bytes, _)| String::from_utf8(bytes.to_vec()).ok());
+        let told = text.as_deref().and_then(|text| text.split_once(' '));
+        let ours = told.filter(|(_, owner)| *owner == brake::owner(key));
+        Ok(ours.and_then(|(slots, _)| slots.parse().ok()))
     }
 
     /// Whether it is done because a human has said so.

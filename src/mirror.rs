@@ -125,7 +125,6 @@ impl Mirror<'_> {
         let told = !self.delivery.is_ours();
         let mut done = Mirrored::default();
         let mut opened = None;
-        // In seconds since the epoch, as the origin says.
         let mut changed = 0;
         // Whether an upload may be lying there that nobody will go on with.
         let mut abandoned = false;
@@ -163,9 +162,7 @@ impl Mirror<'_> {
                     abandoned |= state.is_none_or(|state| transfer::needs_upload(state.size));
                     look.looked(seen, &backup)
                 }
-                Step::Write(Write::Copy { .. }, _) if archived => {
-                    return Err(WorkError::Archived);
-                }
+                Step::Write(Write::Copy { .. }, _) if archived => return Err(WorkError::Archived),
                 Step::Write(write, writing) => {
                     if let (Write::Delete { .. }, Some(brake)) = (&write, &self.brake)
                         && let Brakes::Held { newly, first } = brake.lets(&self.object.key).await?
@@ -174,6 +171,9 @@ impl Mirror<'_> {
                         done.outcome = Outcome::Held;
                         done.reason = Some("so many removals at once wait for a human");
                         self.metrics.held(u64::from(newly));
+                        if abandoned {
+                            self.forget_upload(&backup_key).await;
+                        }
                         return Ok(done);
                     }
                     let round = writing.round();

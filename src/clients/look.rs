@@ -204,17 +204,24 @@ impl Bucket {
         self.keeps_no_checksum.load(Ordering::Relaxed)
     }
 
-    /// The CRC64NVME that the store keeps of all bytes of this generation of an object; none where it keeps none, or does not say.
-    pub async fn told_checksum(&self, key: &str, etag: &ETag) -> Option<Crc64> {
+    /// The CRC64NVME that the store keeps of all bytes of this generation of an object; none where it keeps none.
+    ///
+    /// # Errors
+    /// The object has changed since; the store refused or did not answer.
+    pub async fn told_checksum(&self, key: &str, etag: &ETag) -> Result<Option<Crc64>, CallError> {
         let head = self.client.head_object().bucket(&self.name);
         let head = head
             .key(sayable(key))
             .if_match(etag.quoted())
             .checksum_mode(ChecksumMode::Enabled);
-        let told = seen_by_head(&head.send().await.ok()?)?;
+        let answer = head.send().await;
+        let answer = answer.map_err(|e| CallError::of("HeadObject", &self.place(key), &e))?;
+        let Some(told) = seen_by_head(&answer) else {
+            return Ok(None);
+        };
         self.keeps_no_checksum
             .store(told.checksum.is_none(), Ordering::Relaxed);
-        told.checksum.filter(|_| told.etag == *etag)
+        Ok(told.checksum.filter(|_| told.etag == *etag))
     }
 
     /// The object's tags.

@@ -64,10 +64,26 @@ impl Transfer<'_> {
         }
     }
 
-    /// What the mark says of the bytes, since an upload is opened before they have passed: their checksum where the origin knows it.
+    /// What the mark of a new upload says of the bytes, which have not passed yet: their checksum where the origin tells it.
     async fn bytes(&self) -> MarkedBytes {
         let told = self.origin.told_checksum(self.key, &self.state.etag).await;
+        let told = told.unwrap_or_else(|error| {
+            tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "the origin tells no checksum: the copy gets a tag with it");
+            None
+        });
         told.map_or(MarkedBytes::Sealed, MarkedBytes::Checksum)
+    }
+
+    /// What the mark of the upload that a ledger names says of the bytes; none where it is of another state. A question without an
+    /// answer ends no upload of others.
+    async fn bytes_of(&self, ledger: &Ledger) -> Result<Option<MarkedBytes>, Stop> {
+        let is_of = |bytes| ledger.is_of(self.backup_key, &self.wanted(bytes), self.state.size);
+        if is_of(MarkedBytes::Sealed) {
+            return Ok(Some(MarkedBytes::Sealed));
+        }
+        let told = self.origin.told_checksum(self.key, &self.state.etag).await;
+        let told = told.map_err(Stop::of_read)?.map(MarkedBytes::Checksum);
+        Ok(told.filter(|bytes| is_of(*bytes)))
     }
 
     /// Goes on with the upload of this very state that an earlier worker left or another one carries; or opens one.
@@ -79,8 +95,7 @@ impl Transfer<'_> {
         let open = open.inspect_err(|error| {
             tracing::info!(delivery.id = %self.delivery, object.key = self.key, %error, "open uploads cannot be listed");
         });
-        // Without an open upload there is hardly a ledger, so that none is read: none can be laid down where there is one. Whoever
-        // goes on with an upload asks the origin whatever is known of it, so that all of them come to the same mark.
+        // Without an open upload there is hardly a ledger, so that none is read: none can be laid down where there is one.
         if open.as_ref().is_ok_and(Vec::is_empty) {
             let bytes = if self.origin.keeps_no_checksum() {
                 MarkedBytes::Sealed
@@ -92,7 +107,6 @@ impl Transfer<'_> {
                 begun => return begun,
             }
         }
-        let bytes = self.bytes().await;
         let found = match &shelf {
             Some(known) => known.read().await.unwrap_or_else(|error| {
                 tracing::warn!(delivery.id = %self.delivery, object.key = self.key, %error, "no ledger can be read: this copy could not be resumed");
@@ -105,10 +119,12 @@ impl Transfer<'_> {
             let ledger = found.ledger.take();
             let upload = |ledger: &Ledger| self.backup.upload(self.backup_key, &ledger.upload);
             let mut gone = None;
-            match ledger {
-                Some(mut ledger)
-                    if ledger.is_of(self.backup_key, &self.wanted(bytes), self.state.size) =>
-                {
+            let bytes = match &ledger {
+                Some(ledger) => self.bytes_of(ledger).await?,
+                None => None,
+            };
+            match (ledger, bytes) {
+                (Some(mut ledger), Some(bytes)) => {
                     let upload = upload(&ledger);
                     match upload.listed().await {
                         Ok(listed) => {
@@ -136,8 +152,8 @@ impl Transfer<'_> {
                         Err(error) => return Err(Stop::Failed(WorkError::Backup(error))),
                     }
                 }
-                Some(of_another) => self.drop_upload(&upload(&of_another)).await,
-                None => {}
+                (Some(of_another), None) => self.drop_upload(&upload(&of_another)).await,
+                (None, _) => {}
             }
             match (known.clear(&found).await, gone) {
                 // Completed, perhaps, and then the backup is not what it was when it was looked at.
@@ -156,6 +172,7 @@ impl Transfer<'_> {
         if self.ledgers.is_none() || shelf.is_some() {
             self.drop_orphans(&open.unwrap_or_default()).await;
         }
+        let bytes = self.bytes().await;
         self.new_passage(shelf.as_ref(), bytes).await
     }
 

@@ -1,6 +1,6 @@
 //! The seal of a copy that went over in parts: its checksum, as a tag that is written once the bytes have passed.
 
-use super::Transfer;
+use super::{ATTEMPTS, Transfer};
 use crate::clients::error::Kind;
 use crate::clients::upload::Completed;
 use crate::domain::fit::Fitted;
@@ -25,12 +25,20 @@ impl Transfer<'_> {
             etag: done.etag.clone(),
         };
         let version = done.version.as_deref();
+        let mut attempt = 0;
         let tagged = loop {
+            attempt += 1;
             let mut tags = fitted.properties.tags.clone();
             tags.insert(Seal::NAME.to_owned(), seal.to_string());
             match self.backup.tag(self.backup_key, version, &tags).await {
                 Ok(()) => break Ok(()),
                 // An upload that is gone on with may have been opened without them.
+                // A copy without its seal would be carried over once more.
+                Err(error)
+                    if attempt < ATTEMPTS && matches!(error.kind, Kind::Busy | Kind::Unknown) =>
+                {
+                    self.pause(attempt, 0, &error).await;
+                }
                 Err(error) => match self.without_refused(&fitted, &error) {
                     Some(less) => fitted = less,
                     None => break Err(error),

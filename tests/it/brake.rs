@@ -250,3 +250,23 @@ async fn of_a_large_bucket_the_last_audit_says_how_many_may_go() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_notice_that_failed_is_published_when_the_job_comes_again() {
+    let world = mirrored(json!({"hold": {"count": 0, "share": 0.0}}), 2).await;
+    for key in keys(2) {
+        world.remove(&key);
+    }
+    world.topic.fail_next(100);
+    assert_eq!(world.deliver([removed(&keys(2)[0])]).await.status, 500);
+    world.topic.fail_next(0);
+    let published = world.topic.notices().len();
+    assert_eq!(world.deliver([removed(&keys(2)[1])]).await.status, 200);
+    assert_eq!(
+        world.topic.notices().len(),
+        published,
+        "it is told of the first one"
+    );
+    assert_eq!(world.deliver([removed(&keys(2)[0])]).await.status, 200);
+    assert_eq!(world.topic.notices().len(), published + 1);
+}

@@ -119,7 +119,7 @@ impl App {
             None => tell(Check::warn(
                 "state",
                 "STATE_BUCKET is not set",
-                "without one a large copy that was cut short starts anew, there are no audits, a delivery that comes twice is published twice, and none can be replayed",
+                "without one there is no brake: whatever is removed at the origin is removed at once; a large copy that was cut short starts anew, there are no audits, a delivery that comes twice is published twice, and none can be replayed",
             )),
         }
         self.queues(tell).await;

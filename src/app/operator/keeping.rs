@@ -108,12 +108,15 @@ fn tell_lifecycle(what: &str, cycle: Lifecycle, versions: bool, locked: u32, tel
         ));
     }
     let what_old = format!("{what}: old versions");
+    let unless = match locked {
+        0 => String::new(),
+        days => format!(", unless it was written less than {days} days ago"),
+    };
     tell(match cycle.noncurrent_days {
         Some(days) => Check::pass(
             what_old,
             format!(
-                "what was replaced or removed can be had back for {} days, then it goes",
-                days.max(locked)
+                "what was replaced or removed can be had back for {days} days, then it goes{unless}"
             ),
         ),
         None if versions => Check::pass(

@@ -336,7 +336,7 @@ fn summary(printer: &Printer, of: &OriginRef, tally: &Tally, filled: &Filled, to
         Removals::Held(count) => printer.prose(&format!(
             "{} removals are held: nothing was removed. If this is right, invoke the function that works with {}",
             HumanCount(count),
-            json!({"hookwork": "release", "source": of.source, "bucket": of.origin})
+            json!({"hookwork": "release", "source": of.source, "bucket": of.origin, "removals": count})
         )),
         Removals::Left(count) => printer.prose(&format!("{} copies have no original, and were left: that takes STATE_BUCKET, and a run to the end without a failure", HumanCount(count))),
     }

@@ -1,5 +1,5 @@
-//! Whether a certificate leads to a root of Amazon's. SNS serves its certificate alone; the one above it is in this program,
-//! comes beside it, or is fetched from where it names it, and proves itself.
+//! Whether a certificate leads to a root of Amazon's. SNS serves its certificate alone; the one above it comes beside it, or is fetched
+//! from where it names it, and proves itself.
 
 use aws_lc_rs::signature::UnparsedPublicKey;
 use memchr::memmem;
@@ -18,23 +18,21 @@ const ISSUERS_AT: (&str, &str, &str) = ("http://crt.", ".amazontrust.com/", ".ce
 #[derive(Debug)]
 pub(super) struct Trust {
     roots: Vec<TrustAnchor<'static>>,
-    issuers: Vec<CertificateDer<'static>>,
 }
 
 impl Trust {
-    /// Amazon's roots, and what they signed with in 2026. Source: amazontrust.com/repository.
+    /// Amazon's roots, as every operating system has them. Source: amazontrust.com/repository.
     pub(super) fn amazon() -> Self {
-        Self::of(include_bytes!("roots.pem"), include_bytes!("issuers.pem"))
+        Self::of(include_bytes!("roots.pem"))
     }
 
-    /// Roots and intermediate certificates in PEM.
-    pub(super) fn of(roots: &[u8], issuers: &[u8]) -> Self {
-        let read = |pem| CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    /// Roots in PEM.
+    pub(super) fn of(roots: &[u8]) -> Self {
+        let read = CertificateDer::pem_slice_iter(roots).filter_map(Result::ok);
         let anchor =
             |root: CertificateDer<'_>| Some(anchor_from_trusted_cert(&root).ok()?.to_owned());
         Self {
-            roots: read(roots).filter_map(anchor).collect(),
-            issuers: read(issuers).collect(),
+            roots: read.filter_map(anchor).collect(),
         }
     }
 }
@@ -61,18 +59,17 @@ impl Chain {
     /// # Errors
     /// Why not.
     pub(super) fn check(&self, trust: &Trust, now: UnixTime) -> Result<(), Error> {
-        let issuers = [&trust.issuers[..], &self.issuers].concat();
         let known = default_provider().signature_verification_algorithms.all;
         let (roots, usage) = (&trust.roots, KeyUsage::server_auth());
         let certificate = EndEntityCert::try_from(&self.certificate)?;
         certificate
-            .verify_for_usage(known, roots, &issuers, now, usage, None, None)
+            .verify_for_usage(known, roots, &self.issuers, now, usage, None, None)
             .map(drop)
     }
 
     /// Whether it is of this time, whoever signed it.
     pub(super) fn is_of(&self, now: UnixTime) -> bool {
-        let nobody = Trust::of(b"", b"");
+        let nobody = Trust::of(b"");
         // With no issuer to go by, the search for one ends so, after everything else about the certificate was found right.
         matches!(self.check(&nobody, now), Err(Error::UnknownIssuer))
     }

@@ -311,3 +311,44 @@ async fn the_checksum_of_a_large_copy_takes_no_call_more() {
         assert_eq!(calls, expected, "{told}");
     }
 }
+
+/// An upload goes on whatever the origin tells of its checksum to whoever goes on with it, and waits where the question has no answer.
+#[tokio::test]
+async fn no_upload_ends_for_what_is_told_of_its_checksum() {
+    for told in [true, false] {
+        let world = World::resumable().await;
+        if !told {
+            world.tells_no_checksum("origin");
+        }
+        world.put("giant", bytes(80 * MIB));
+        let stand = world.cut_after(4).await;
+        assert!(stand > 0);
+        if told {
+            let asks = On::every().of("HeadObject").bucket("origin");
+            world.faults.inject(asks, Fault::Status(503, "SlowDown"));
+            assert_eq!(world.deliver([created("giant")]).await.status, 500);
+            world.faults.clear();
+        }
+        assert_eq!(world.store.open_uploads("backup"), 1, "{told}");
+        let before = world.faults.count("UploadPart");
+        assert_eq!(world.hear_of("giant").await, ["copied"]);
+        let sent = world.faults.count("UploadPart") - before;
+        assert_eq!(sent, 10 - stand, "{told}");
+        assert_eq!(world.hear_of("giant").await, ["unchanged"]);
+    }
+}
+
+/// A copy whose seal cannot be written at once is not carried over once more.
+#[tokio::test]
+async fn a_seal_is_tried_again() {
+    let world = World::resumable().await;
+    world.tells_no_checksum("origin");
+    for fault in [Fault::Status(503, "SlowDown"), Fault::DropAfter] {
+        let seal = On::nth(1).of("PutObjectTagging").bucket("backup");
+        world.faults.inject(seal, fault);
+    }
+    world.put("a", bytes(9 * MIB));
+    assert_eq!(world.hear_of("a").await, ["copied"]);
+    assert_eq!(world.faults.count("CompleteMultipartUpload"), 1);
+    assert_eq!(world.hear_of("a").await, ["unchanged"]);
+}

@@ -22,7 +22,7 @@ impl World {
 
     /// Delivers a giant's creation to a worker whose time is up after `parts` parts, or fewer on a slow machine. Returns how
     /// many stand then.
-    async fn cut_after(&self, parts: usize) -> usize {
+    pub(super) async fn cut_after(&self, parts: usize) -> usize {
         self.cut(parts, 500).await
     }
 

@@ -104,7 +104,7 @@ async fn tells_what_the_backup_keeps_and_where_it_lies() {
     says(
         &whole,
         "pass",
-        "old versions: what was replaced or removed can be had back for 90 days",
+        "old versions: what was replaced or removed can be had back for 30 days, then it goes, unless it was written less than 90 days ago",
     );
     says(
         &whole,
