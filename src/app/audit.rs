@@ -52,7 +52,7 @@ impl App {
         deadline: Instant,
     ) -> Result<Outcome, WorkError> {
         let hints = self.hints(of, cause, deadline)?;
-        let held = held_page(hints.state, of, None, 1).await?;
+        let held = held_page(hints.state, of, None, 1, i64::MAX).await?;
         let audit = Audit {
             hints,
             holds: !held.keys.is_empty() || held.next.is_some(),
@@ -80,11 +80,11 @@ impl App {
     ) -> Result<u64, Refusal> {
         let cause = Cause::new(DeliveryId::of_ours(Uuid::now_v7()), trace);
         let hints = self.hints(of, &cause, deadline)?;
-        let held = one_by_one(hints.state, of).await?.count;
+        let held = one_by_one(hints.state, of).await?;
         let run = match run_of(hints.state, of).await? {
             // What an audit did not hold is none of a human's.
             Some((run, _)) if run.ended => Some(run).filter(|run| run.held != Some(false)),
-            _ if held > 0 => None,
+            _ if held.count > 0 => None,
             Some(_) => {
                 let why = "an audit of this bucket is under way: what it finds will be held again, or removed";
                 return Err(Refusal::Failed(why.to_owned()));

@@ -81,12 +81,13 @@ pub(super) struct HeldPage {
     pub(super) next: Option<String>,
 }
 
-/// Gets a page of them, `most` at most.
+/// Gets a page of them, `most` at most, of those that were held by then, in seconds since 1970.
 pub(super) async fn held_page(
     state: &Bucket,
     of: &OriginRef,
     after: Option<&str>,
     most: usize,
+    until: i64,
 ) -> Result<HeldPage, WorkError> {
     let folder = brake::folder(&of.id());
     let page = state.page(&folder, after).await;
@@ -95,7 +96,7 @@ pub(super) async fn held_page(
     let (mut keys, mut files) = (Vec::new(), Vec::new());
     let mut left = last;
     for (at, file) in page.iter().enumerate() {
-        if !file.key.ends_with(HELD) {
+        if !file.key.ends_with(HELD) || file.last_modified > until {
             continue;
         }
         if keys.len() == most {
@@ -232,11 +233,13 @@ impl App {
 impl Hints<'_> {
     /// Has the mirror look at what the brake holds one by one, so many at most. Returns of how many, and of how many of them it
     /// failed.
-    pub(super) async fn remove_one_by_one(&self, most: u64) -> Result<(u64, usize), WorkError> {
+    async fn remove_one_by_one(&self, held: OneByOne) -> Result<(u64, usize), WorkError> {
         let (mut all, mut failed, mut after) = (0, 0, None::<String>);
-        while all < most {
-            let room = usize::try_from(most - all).unwrap_or(usize::MAX);
-            let page = held_page(self.state, self.of, after.as_deref(), room).await?;
+        while all < held.count {
+            let room = usize::try_from(held.count - all).unwrap_or(usize::MAX);
+            // What was held since was shown to nobody.
+            let page = held_page(self.state, self.of, after.as_deref(), room, held.since);
+            let page = page.await?;
             all += page.keys.len() as u64;
             match self.hint(page.keys).await? {
                 0 => decided(self.state, page.files, false).await?,
@@ -258,10 +261,10 @@ impl Hints<'_> {
     pub(super) async fn approved(
         &self,
         run: Option<&Run>,
-        held: u64,
+        held: OneByOne,
         shown: Option<u64>,
     ) -> Result<(u64, usize), Refusal> {
-        let mut removals = held;
+        let mut removals = held.count;
         if let Some(run) = run {
             let files = files_of(self.state, self.of, run).await?;
             removals += files.iter().map(|file| file.count).sum::<u64>();

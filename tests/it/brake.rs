@@ -4,10 +4,12 @@
 use crate::events::dispatched;
 use crate::world::{Logs, World, created, removed};
 use hookwork::app::inbox::{Decision, Held, Refusal, Seen};
+use hookwork::domain::brake::{HELD, folder, name};
 use hookwork::domain::event::OriginRef;
 use hookwork::twin::faults::{Fault, On};
+use hookwork::twin::s3::{Object, Properties};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 fn of() -> OriginRef {
@@ -269,4 +271,23 @@ async fn a_notice_that_failed_is_published_when_the_job_comes_again() {
     );
     assert_eq!(world.deliver([removed(&keys(2)[0])]).await.status, 200);
     assert_eq!(world.topic.notices().len(), published + 1);
+}
+
+#[tokio::test]
+async fn what_is_held_while_an_approval_goes_on_waits_for_the_next() {
+    let world = mirrored(json!({"hold": {"count": 0, "share": 0.0}}), 3).await;
+    assert_eq!(count(&loses(&world, &keys(3)[1..]).await, "held"), 2);
+    world.remove("0000");
+    let store = world.store.clone();
+    let later = move || {
+        let place = format!("{}{}{HELD}", folder(&of().id()), name("0000"));
+        let mut file = Object::new(br#""0000""#.to_vec(), Properties::default());
+        file.last_modified = SystemTime::now() + Duration::from_secs(60);
+        store.put_object("state", &place, file);
+    };
+    let decides = On::nth(1).of("PutObject").bucket("state");
+    world.faults.before(decides, later);
+    assert_eq!(decide(&world, 2, Decision::Approve).await, Ok(2));
+    assert_eq!(world.store.keys("backup"), ["0000"]);
+    assert_eq!(held(&world).await.unwrap().removals, 1);
 }

@@ -164,7 +164,8 @@ impl App {
         }
         let mut after = None::<String>;
         while held.one_by_one > 0 && keys.len() < most {
-            let page = held_page(state, of, after.as_deref(), most - keys.len()).await?;
+            let room = most - keys.len();
+            let page = held_page(state, of, after.as_deref(), room, i64::MAX).await?;
             keys.extend(page.keys);
             match page.next {
                 Some(next) => after = Some(next),
@@ -209,7 +210,7 @@ impl App {
         let (mut left, mut after) = (held.one_by_one, None::<String>);
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(usize::MAX);
-            let page = held_page(state, of, after.as_deref(), most).await?;
+            let page = held_page(state, of, after.as_deref(), most, i64::MAX).await?;
             left -= page.keys.len() as u64;
             decided(state, page.files, true).await?;
             match page.next {
